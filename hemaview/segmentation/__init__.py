@@ -1,0 +1,13 @@
+"""Engines that turn a scan and a prompt into a per-voxel probability."""
+
+from hemaview.segmentation.contract import (
+    BoxPrompt,
+    CancelToken,
+    EngineInfo,
+    OnSlice,
+    Segmentation,
+    Segmenter,
+    SliceResult,
+)
+
+__all__ = ["BoxPrompt", "CancelToken", "EngineInfo", "OnSlice", "Segmentation", "Segmenter", "SliceResult"]
