@@ -27,7 +27,7 @@ class ExportError(HemaviewError):
     """A result cannot be written to disk or would be wrong if it were."""
 
 
-class Cancelled(HemaviewError):
+class Cancelled(HemaviewError):  # noqa: N818 - an outcome the user asked for, not an error
     """The user cancelled the work; nothing was changed."""
 
     def __init__(self, message: str = "Cancelled; nothing was changed.") -> None:

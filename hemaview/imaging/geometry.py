@@ -48,7 +48,8 @@ class Geometry:
         numbers = np.array([*self.spacing, *self.origin, *self.direction])
         if len(numbers) != 15 or not np.all(np.isfinite(numbers)) or min(self.spacing) <= 0:
             raise ScanError(
-                f"The scan's voxel spacing {self.spacing} or position is not usable; export it again from the scanner or PACS."
+                f"The scan's voxel spacing {self.spacing} or position is not usable; "
+                "export it again from the scanner or PACS."
             )
         columns = self.axes
         if np.max(np.abs(np.linalg.norm(columns, axis=0) - 1)) > _UNIT_TOLERANCE or abs(np.linalg.det(columns)) < 1e-3:
@@ -92,7 +93,7 @@ class Geometry:
     @cached_property
     def inverse_affine(self) -> NDArray[np.float64]:
         """(4, 4) matrix from LPS mm to continuous (i, j, k, 1). Treat as read-only."""
-        matrix = np.linalg.inv(self.affine)
+        matrix = np.asarray(np.linalg.inv(self.affine), dtype=np.float64)
         matrix.setflags(write=False)
         return matrix
 

@@ -73,7 +73,7 @@ class PlaneView:
     def extract(self, array: NDArray, index: int) -> NDArray:
         """The 2D picture ``[row, column]`` of slice ``index`` of ``array[k, j, i]``, as a view ready to paint."""
         axis = 2 - self.slice_axis
-        plane = np.moveaxis(array, axis, 0)[index]
+        plane: NDArray = np.moveaxis(array, axis, 0)[index]
         remaining = [a for a in (2, 1, 0) if a != self.slice_axis]
         if remaining != [self.y_axis, self.x_axis]:
             plane = plane.T
