@@ -72,7 +72,7 @@ class BoxPrompt:
         return corners.min(axis=0), corners.max(axis=0)
 
     def clipped_bounds(self, geometry: Geometry) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """``index_bounds`` clipped to the scan; raises ``PromptError`` for a box outside it or under half a voxel thin."""
+        """``index_bounds`` clipped to the scan; ``PromptError`` for a box outside it or under half a voxel thin."""
         lower, upper = self.index_bounds(geometry)
         if not np.all(np.isfinite([lower, upper])):
             raise PromptError("The box has no valid corners; draw it again.")
