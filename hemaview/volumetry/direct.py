@@ -1,0 +1,36 @@
+"""The direct (planimetric) volume: counted voxels times the volume of one."""
+
+from __future__ import annotations
+
+from hemaview.imaging import LabelMap
+from hemaview.volumetry.reading import Reading, ReadingKind
+
+
+def direct_volume(mask: LabelMap) -> Reading:
+    """Volume of the mask: N x |det(direction x spacing)|, right for tilted and sheared grids (METHODS 4.1).
+
+    An empty mask measures 0 mL. Never resamples the mask.
+    """
+    voxels = mask.voxel_count
+    geometry = mask.geometry
+    warnings: list[str] = []
+    bounds = mask.bounds()
+    if bounds is None:
+        warnings.append("The mask is empty.")
+    elif any(
+        part.start == 0 or part.stop == length
+        for part, length in zip(bounds, mask.array.shape, strict=True)
+        if length > 1
+    ):
+        warnings.append("The mask touches the edge of the scan; the haematoma may continue outside it.")
+    return Reading(
+        kind=ReadingKind.DIRECT,
+        value_ml=voxels * geometry.voxel_volume_ml,
+        inputs={
+            "voxels": float(voxels),
+            "voxel_volume_mm3": geometry.voxel_volume_ml * 1000,
+            "slices": float(0 if bounds is None else bounds[0].stop - bounds[0].start),
+            "slice_spacing_mm": geometry.slice_spacing_mm,
+        },
+        warnings=tuple(warnings),
+    )
