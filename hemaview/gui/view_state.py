@@ -1,0 +1,392 @@
+"""What the three viewers show together: scan, cursor, window, overlay, tool, mask, preview, box and measurement.
+
+The state owns nothing that lasts: the case is the truth, the window copies into this object what is to be
+shown. Viewers read it, change what belongs to looking (cursor, window) and show gestures in progress through it
+(the box being dragged, the stroke being painted), so that all three follow live.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PySide6.QtCore import QObject, Signal
+
+from hemaview.imaging import Geometry, LabelMap, Plane, PlaneView, Volume, plane_view
+from hemaview.imaging.windowing import Window, auto_window
+from hemaview.segmentation.contract import BoxPrompt, SliceResult
+
+if TYPE_CHECKING:
+    from hemaview.volumetry import TadaMeasurement
+
+Region = tuple[slice, slice, slice]
+
+BRUSH_RADIUS_LIMITS_MM = (0.5, 50.0)
+
+
+class Tool(StrEnum):
+    """What the left mouse button does in a viewer."""
+
+    CROSSHAIR = "crosshair"
+    WINDOW = "window"
+    BOX = "box"
+    BRUSH = "brush"
+    ERASER = "eraser"
+
+
+@dataclass(frozen=True)
+class OverlayStyle:
+    """How the mask is laid over the scan; ``opacity`` of the fill is 0 to 1."""
+
+    visible: bool = True
+    opacity: float = 0.35
+    outline: bool = True
+    fill: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class MaskPatch:
+    """Voxels that stand in for the mask's while a stroke is painted: ``values[k, j, i]`` over ``region``."""
+
+    region: Region
+    values: NDArray[np.bool_]
+
+
+class ViewState(QObject):
+    """The shared, observable state of the viewers.
+
+    Every ``set_...`` emits its signal only when something changed. Indices are voxel indices (i, j, k),
+    voxel centres at integers; arrays are ``[k, j, i]``.
+    """
+
+    volume_changed = Signal()
+    cursor_changed = Signal()
+    window_changed = Signal()
+    overlay_changed = Signal()
+    tool_changed = Signal()
+    brush_changed = Signal()
+    mask_changed = Signal()
+    preview_changed = Signal()
+    stroke_changed = Signal()
+    box_changed = Signal()
+    tada_changed = Signal()
+    display_changed = Signal()
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._volume: Volume | None = None
+        self._content: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+        self._views: dict[tuple[Plane, bool], PlaneView] = {}
+        self._cursor = (0.0, 0.0, 0.0)
+        self._window = Window(0.0, 1.0)
+        self._overlay = OverlayStyle()
+        self._tool = Tool.CROSSHAIR
+        self._brush_radius_mm = 4.0
+        self._mask: NDArray[np.bool_] | None = None
+        self._mask_bounds: Region | None = None
+        self._preview: NDArray[np.bool_] | None = None
+        self._preview_slices: NDArray[np.bool_] | None = None
+        self._stroke: MaskPatch | None = None
+        self._box: BoxPrompt | None = None
+        self._tada: TadaMeasurement | None = None
+        self._radiological = True
+        self._smooth = True
+
+    # Scan
+
+    @property
+    def volume(self) -> Volume | None:
+        """The scan on display."""
+        return self._volume
+
+    @property
+    def geometry(self) -> Geometry | None:
+        """The grid of the scan on display."""
+        return self._volume.geometry if self._volume is not None else None
+
+    def set_volume(self, volume: Volume | None, window: Window | None = None) -> None:
+        """Show another scan: mask, preview, box and measurement are cleared, the cursor goes to the head's middle.
+
+        ``window`` defaults to the automatic one.
+        """
+        if volume is self._volume:
+            return
+        self._volume = volume
+        self._views.clear()
+        self._mask = self._mask_bounds = self._preview = self._preview_slices = None
+        self._stroke = self._box = self._tada = None
+        if volume is not None:
+            self._content = content_bounds(volume)
+            lower, upper = self._content
+            middle = (lower + upper) / 2
+            self._cursor = self._inside(np.round(middle))
+            self._window = window if window is not None else auto_window(volume)
+        else:
+            self._content = None
+            self._cursor = (0.0, 0.0, 0.0)
+        for signal in (self.volume_changed, self.window_changed, self.cursor_changed, self.mask_changed):
+            signal.emit()
+        for signal in (self.preview_changed, self.stroke_changed, self.box_changed, self.tada_changed):
+            signal.emit()
+
+    @property
+    def content(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Lower and upper faces (i, j, k) of the part of the scan that is not background; a viewer fits it."""
+        return self._content
+
+    def view(self, plane: Plane) -> PlaneView | None:
+        """How ``plane`` of the scan lies on the screen under the orientation in force."""
+        if self._volume is None:
+            return None
+        key = (plane, self._radiological)
+        if key not in self._views:
+            self._views[key] = plane_view(self._volume.geometry, plane, radiological=self._radiological)
+        return self._views[key]
+
+    # Cursor
+
+    @property
+    def cursor(self) -> tuple[float, float, float]:
+        """The crosshair, continuous voxel indices (i, j, k), inside the scan."""
+        return self._cursor
+
+    def set_cursor(self, ijk: ArrayLike) -> None:
+        """Move the crosshair; positions outside the scan are pulled to its border."""
+        cursor = self._inside(ijk)
+        if cursor != self._cursor:
+            self._cursor = cursor
+            self.cursor_changed.emit()
+
+    def set_cursor_lps(self, point: ArrayLike) -> None:
+        """Move the crosshair to a point in LPS mm."""
+        if self._volume is not None:
+            self.set_cursor(self._volume.geometry.lps_to_index(point))
+
+    @property
+    def cursor_lps(self) -> NDArray[np.float64]:
+        """The crosshair in LPS mm, (3,); zeros without a scan."""
+        return self._volume.geometry.index_to_lps(self._cursor) if self._volume is not None else np.zeros(3)
+
+    def slice_index(self, plane: Plane) -> int:
+        """The slice that the viewer of ``plane`` shows: the one nearest to the crosshair."""
+        view = self.view(plane)
+        if view is None:
+            return 0
+        return min(math.floor(self._cursor[view.slice_axis] + 0.5), view.slice_count - 1)
+
+    def set_slice_index(self, plane: Plane, index: int) -> None:
+        """Move the crosshair along the normal of ``plane`` to the centre of slice ``index``."""
+        view = self.view(plane)
+        if view is not None:
+            cursor = list(self._cursor)
+            cursor[view.slice_axis] = float(index)
+            self.set_cursor(cursor)
+
+    def _inside(self, ijk: ArrayLike) -> tuple[float, float, float]:
+        if self._volume is None:
+            return 0.0, 0.0, 0.0
+        last = np.asarray(self._volume.geometry.size) - 1
+        i, j, k = (float(v) for v in np.clip(np.asarray(ijk, dtype=np.float64), 0, last))
+        return i, j, k
+
+    # Looks
+
+    @property
+    def window(self) -> Window:
+        """The grey window in the scan's units."""
+        return self._window
+
+    def set_window(self, window: Window) -> None:
+        """Change the grey window."""
+        if window != self._window:
+            self._window = window
+            self.window_changed.emit()
+
+    @property
+    def overlay(self) -> OverlayStyle:
+        """How the mask is drawn."""
+        return self._overlay
+
+    def set_overlay(self, overlay: OverlayStyle) -> None:
+        """Change how the mask is drawn."""
+        if overlay != self._overlay:
+            self._overlay = overlay
+            self.overlay_changed.emit()
+
+    @property
+    def radiological(self) -> bool:
+        """Whether the patient's right is on the screen's left (the default)."""
+        return self._radiological
+
+    def set_radiological(self, radiological: bool) -> None:
+        """Choose the radiological or the neurological orientation."""
+        if radiological != self._radiological:
+            self._radiological = radiological
+            self.display_changed.emit()
+
+    @property
+    def smooth(self) -> bool:
+        """Whether pixels are interpolated for display; measurements never are."""
+        return self._smooth
+
+    def set_smooth(self, smooth: bool) -> None:
+        """Choose interpolated or square pixels."""
+        if smooth != self._smooth:
+            self._smooth = smooth
+            self.display_changed.emit()
+
+    # Tools
+
+    @property
+    def tool(self) -> Tool:
+        """What the left mouse button does."""
+        return self._tool
+
+    def set_tool(self, tool: Tool) -> None:
+        """Choose what the left mouse button does."""
+        if tool is not self._tool:
+            self._tool = tool
+            self.tool_changed.emit()
+
+    @property
+    def brush_radius_mm(self) -> float:
+        """Radius of brush and eraser in mm."""
+        return self._brush_radius_mm
+
+    def set_brush_radius(self, radius_mm: float) -> None:
+        """Choose the radius of brush and eraser, 0.5 to 50 mm."""
+        low, high = BRUSH_RADIUS_LIMITS_MM
+        radius = float(min(max(radius_mm, low), high))
+        if radius != self._brush_radius_mm:
+            self._brush_radius_mm = radius
+            self.brush_changed.emit()
+
+    # Mask, preview and stroke
+
+    @property
+    def mask(self) -> NDArray[np.bool_] | None:
+        """The mask on display; treat as read-only."""
+        return self._mask
+
+    @property
+    def mask_bounds(self) -> Region | None:
+        """Smallest (k, j, i) slices that hold the mask; None when there is none or it is empty."""
+        return self._mask_bounds
+
+    def set_mask(self, mask: LabelMap | None) -> None:
+        """Show a mask; it also ends preview and stroke, which it replaces."""
+        self._mask = mask.array if mask is not None else None
+        self._mask_bounds = mask_extent(self._mask) if self._mask is not None else None
+        had_preview, had_stroke = self._preview is not None, self._stroke is not None
+        self._preview = self._preview_slices = self._stroke = None
+        self.mask_changed.emit()
+        if had_preview:
+            self.preview_changed.emit()
+        if had_stroke:
+            self.stroke_changed.emit()
+
+    @property
+    def preview(self) -> NDArray[np.bool_] | None:
+        """The mask that is being streamed in; valid on the slices of ``preview_slices``."""
+        return self._preview
+
+    @property
+    def preview_slices(self) -> NDArray[np.bool_] | None:
+        """(slices,) which slices k the stream has answered so far."""
+        return self._preview_slices
+
+    def begin_preview(self) -> None:
+        """Expect a streamed result; the mask stays on display where no slice has arrived yet."""
+        if self._volume is not None:
+            self._preview = np.zeros(self._volume.geometry.shape, dtype=np.bool_)
+            self._preview_slices = np.zeros(self._volume.geometry.shape[0], dtype=np.bool_)
+            self.preview_changed.emit()
+
+    def add_preview(self, result: SliceResult) -> None:
+        """Show one streamed slice; a later one for the same slice replaces it. Ignored when none is expected."""
+        if self._preview is None or self._preview_slices is None:
+            return
+        found = result.mask
+        page = self._preview[result.k]
+        page[:] = False
+        page[result.row : result.row + found.shape[0], result.column : result.column + found.shape[1]] = found
+        self._preview_slices[result.k] = True
+        self.preview_changed.emit()
+
+    def end_preview(self) -> None:
+        """Drop the streamed result (cancelled or failed)."""
+        if self._preview is not None:
+            self._preview = self._preview_slices = None
+            self.preview_changed.emit()
+
+    @property
+    def stroke(self) -> MaskPatch | None:
+        """The brush stroke in progress, as the mask values it would leave."""
+        return self._stroke
+
+    def set_stroke(self, stroke: MaskPatch | None) -> None:
+        """Show the brush stroke in progress."""
+        if stroke is not self._stroke:
+            self._stroke = stroke
+            self.stroke_changed.emit()
+
+    # Box and measurement
+
+    @property
+    def box(self) -> BoxPrompt | None:
+        """The box on display, also while it is being drawn or dragged."""
+        return self._box
+
+    def set_box(self, box: BoxPrompt | None) -> None:
+        """Show a box."""
+        if box != self._box:
+            self._box = box
+            self.box_changed.emit()
+
+    @property
+    def tada(self) -> TadaMeasurement | None:
+        """The A and B diameters on display."""
+        return self._tada
+
+    def set_tada(self, tada: TadaMeasurement | None) -> None:
+        """Show the A and B diameters of the Tada formula on the slice they were measured on."""
+        if tada is not self._tada:
+            self._tada = tada
+            self.tada_changed.emit()
+
+
+def mask_extent(mask: NDArray[np.bool_]) -> Region | None:
+    """Smallest (k, j, i) slices that hold the mask, or None; looks at each page once."""
+    pages = np.flatnonzero(mask.reshape(mask.shape[0], -1).any(axis=1))
+    if not len(pages):
+        return None
+    k = slice(int(pages[0]), int(pages[-1]) + 1)
+    shadow = mask[k].any(axis=0)
+    rows, columns = np.flatnonzero(shadow.any(axis=1)), np.flatnonzero(shadow.any(axis=0))
+    return k, slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def content_bounds(volume: Volume) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lower and upper faces (i, j, k) of what stands out from the background; the whole scan when nothing does.
+
+    Looks at about 64 samples along each axis. Background is what lies below a tenth of the way from the darkest
+    value to the 99th percentile; lines with under 1 % of bright samples do not count (noise, the head rest).
+    """
+    steps = [max(1, n // 64) for n in volume.array.shape]
+    sample = volume.array[:: steps[0], :: steps[1], :: steps[2]].astype(np.float32)
+    low, high = float(sample.min()), float(np.percentile(sample, 99))
+    bright = sample > low + 0.1 * (high - low)
+    lower = np.full(3, -0.5)
+    upper = np.asarray(volume.geometry.size) - 0.5
+    for axis in range(3):
+        share = bright.mean(axis=tuple(a for a in range(3) if a != axis))
+        found = np.flatnonzero(share > 0.01)
+        if len(found):
+            # One sample of margin, because the border may lie between two samples.
+            lower[2 - axis] = max(lower[2 - axis], (found[0] - 1) * steps[axis])
+            upper[2 - axis] = min(upper[2 - axis], (found[-1] + 1) * steps[axis] + 0.5)
+    return lower, upper
