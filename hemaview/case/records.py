@@ -1,0 +1,206 @@
+"""What a case remembers of a scan and of a segmentation, and how both are written as JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hemaview import __version__
+from hemaview.case.patches import Region, inflate, region_from_json, region_shape, region_to_json
+from hemaview.errors import CaseError
+from hemaview.imaging import Geometry, Modality, Volume
+from hemaview.segmentation import BoxPrompt, EngineInfo, Segmentation
+
+
+@dataclass(frozen=True, eq=False)
+class ScanEntry:
+    """A scan of a case. The pixels stay in the file at ``path``; the case keeps where it is and what it was.
+
+    ``volume`` is None when the file is gone or no longer the same; ``problem`` is then the sentence that
+    says so. ``digest`` is the fingerprint of pixels and geometry. ``series_uid`` names the series in a
+    DICOM folder that holds several.
+    """
+
+    id: str
+    path: Path
+    name: str
+    modality: Modality
+    geometry: Geometry
+    digest: str
+    series_uid: str | None = None
+    volume: Volume | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentationRecord:
+    """A segmentation as the case keeps it: what made it, from which box, and its probability in 8 bits.
+
+    ``created`` is UTC in ISO 8601 and ``program`` the HEMAVIEW version. ``region`` is the window ``[k, j, i]``
+    of the probability, ``slice_confidence`` float32 per slice of it (NaN where nothing was found).
+    ``seconds_first`` and ``seconds_total`` are wall time. ``packed`` is the zlib-compressed uint8
+    probability; a voxel is above one half in it exactly when it was in the engine's answer.
+    """
+
+    engine: EngineInfo
+    box: BoxPrompt
+    region: Region
+    slice_confidence: NDArray[np.float32]
+    seconds_first: float
+    seconds_total: float
+    notes: tuple[str, ...]
+    created: str
+    program: str
+    packed: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, segmentation: Segmentation) -> SegmentationRecord:
+        """The record of an engine's answer, stamped with the time and the program's version."""
+        return cls(
+            engine=segmentation.engine,
+            box=segmentation.prompt,
+            region=segmentation.region,
+            slice_confidence=np.asarray(segmentation.slice_confidence, dtype=np.float32),
+            seconds_first=float(segmentation.seconds_first),
+            seconds_total=float(segmentation.seconds_total),
+            notes=tuple(segmentation.notes),
+            created=utc_now(),
+            program=__version__,
+            packed=zlib.compress(_to_bytes(segmentation.probability), 1),
+        )
+
+    def probability(self) -> NDArray[np.float32]:
+        """Probability ``[k, j, i]`` of ``region`` in steps of 1/255."""
+        shape = region_shape(self.region)
+        levels = np.frombuffer(inflate(self.packed, int(np.prod(shape))), dtype=np.uint8)
+        return levels.reshape(shape).astype(np.float32) / np.float32(255)
+
+    def as_segmentation(self, geometry: Geometry) -> Segmentation:
+        """The answer as an engine would give it on ``geometry``, the grid of the scan it was made on."""
+        return Segmentation(
+            probability=self.probability(),
+            region=self.region,
+            geometry=geometry,
+            prompt=self.box,
+            engine=self.engine,
+            slice_confidence=self.slice_confidence,
+            seconds_first=self.seconds_first,
+            seconds_total=self.seconds_total,
+            notes=self.notes,
+        )
+
+    def to_json(self, blob: str) -> dict[str, Any]:
+        """The record without its probability, which lies in the file named ``blob``."""
+        return {
+            "engine": engine_to_json(self.engine),
+            "box": box_to_json(self.box),
+            "region": region_to_json(self.region),
+            "confidence": [float(value) if np.isfinite(value) else None for value in self.slice_confidence],
+            "seconds_first": self.seconds_first,
+            "seconds_total": self.seconds_total,
+            "notes": list(self.notes),
+            "created": self.created,
+            "program": self.program,
+            "probability": blob,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], packed: bytes, geometry: Geometry) -> SegmentationRecord:
+        """Inverse of ``to_json``; ``CaseError`` when it does not fit the scan's ``geometry``."""
+        region = region_from_json(data["region"], geometry.shape)
+        confidence = [np.nan if value is None else float(value) for value in data["confidence"]]
+        if len(confidence) != region_shape(region)[0]:
+            raise CaseError("The case's record of a segmentation is damaged.")
+        inflate(packed, int(np.prod(region_shape(region))))
+        box = box_from_json(data["box"])
+        if box is None:
+            raise CaseError("The case's record of a segmentation has no box; it is damaged.")
+        return cls(
+            engine=EngineInfo(**{key: str(value) for key, value in data["engine"].items()}),
+            box=box,
+            region=region,
+            slice_confidence=np.asarray(confidence, dtype=np.float32),
+            seconds_first=float(data["seconds_first"]),
+            seconds_total=float(data["seconds_total"]),
+            notes=tuple(str(note) for note in data["notes"]),
+            created=str(data["created"]),
+            program=str(data["program"]),
+            packed=packed,
+        )
+
+
+def fingerprint(volume: Volume) -> str:
+    """32 hex digits that change with any voxel, the pixel type or the geometry of a scan; no patient data in it."""
+    digest = hashlib.blake2b(digest_size=16)
+    geometry = volume.geometry
+    digest.update(repr((geometry.size, geometry.spacing, geometry.origin, geometry.direction)).encode())
+    digest.update(volume.array.dtype.str.encode())
+    digest.update(volume.array.data)
+    return digest.hexdigest()
+
+
+def utc_now() -> str:
+    """The time as ISO 8601 in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def engine_to_json(engine: EngineInfo) -> dict[str, str]:
+    """Name, title, device, sha256, training data and licence of an engine."""
+    return {
+        "name": engine.name,
+        "title": engine.title,
+        "device": engine.device,
+        "sha256": engine.sha256,
+        "trained_on": engine.trained_on,
+        "licence": engine.licence,
+    }
+
+
+def box_to_json(box: BoxPrompt | None) -> dict[str, Any] | None:
+    """Two LPS corners in mm and the voxel axis whose depth is open, if any."""
+    if box is None:
+        return None
+    return {
+        "a": [float(value) for value in box.corner_a],
+        "b": [float(value) for value in box.corner_b],
+        "open_axis": None if box.open_axis is None else int(box.open_axis),
+    }
+
+
+def box_from_json(data: Mapping[str, Any] | None) -> BoxPrompt | None:
+    """Inverse of ``box_to_json``."""
+    if data is None:
+        return None
+    ax, ay, az = (float(value) for value in data["a"])
+    bx, by, bz = (float(value) for value in data["b"])
+    return BoxPrompt((ax, ay, az), (bx, by, bz), data["open_axis"])
+
+
+def geometry_to_json(geometry: Geometry) -> dict[str, Any]:
+    """Size, spacing, origin and direction in SimpleITK's order; JSON keeps every float exactly."""
+    return {
+        "size": list(geometry.size),
+        "spacing": list(geometry.spacing),
+        "origin": list(geometry.origin),
+        "direction": list(geometry.direction),
+    }
+
+
+def geometry_from_json(data: Mapping[str, Any]) -> Geometry:
+    """Inverse of ``geometry_to_json``."""
+    return Geometry(tuple(data["size"]), tuple(data["spacing"]), tuple(data["origin"]), tuple(data["direction"]))
+
+
+def _to_bytes(probability: NDArray[np.float32]) -> bytes:
+    levels = np.rint(np.clip(probability, 0, 1) * np.float32(255)).astype(np.uint8)
+    # Rounding must not carry a voxel over the threshold: the mask and its kept probability agree.
+    inside = np.asarray(probability > 0.5)
+    return np.where(inside, np.maximum(levels, 128), np.minimum(levels, 127)).astype(np.uint8).tobytes()

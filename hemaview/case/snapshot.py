@@ -1,0 +1,87 @@
+"""An immutable view of one scan's work, and everything that is computed from it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+from hemaview.case.records import ScanEntry, SegmentationRecord
+from hemaview.imaging import LabelMap
+from hemaview.segmentation import BoxPrompt
+from hemaview.surface import Mesh, mesh_from_mask
+from hemaview.volumetry import Reading, ReadingKind, TadaMeasurement, measure_tada, readings
+
+T = TypeVar("T")
+
+NO_MASK = "There is no mask yet; draw a box round the haematoma."
+
+
+class Derived:
+    """Values computed once, each under its own lock, so that a slow mesh never holds up the readings."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}
+        self._values: dict[str, Any] = {}
+
+    def get(self, name: str, compute: Callable[[], T]) -> T:
+        """The value called ``name``, computed by the first caller while others wait for it."""
+        with self._guard:
+            lock = self._locks.setdefault(name, threading.Lock())
+        with lock:
+            if name not in self._values:
+                self._values[name] = compute()
+            return cast(T, self._values[name])
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """One scan with its box and mask at one moment; nothing in it ever changes, so any thread may use it.
+
+    ``revision`` counts the changes of mask, segmentation or scan of a case: two snapshots of a case with
+    the same revision share what was computed. ``edited`` tells that a hand changed the engine's mask.
+    """
+
+    revision: int
+    scan: ScanEntry
+    box: BoxPrompt | None = None
+    mask: LabelMap | None = None
+    segmentation: SegmentationRecord | None = None
+    edited: bool = False
+    derived: Derived = field(default_factory=Derived, repr=False)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no mask or no voxel in it."""
+        return self.mask is None or self.derived.get("empty", lambda: not self._mask.array.any())
+
+    def readings(self) -> tuple[Reading, Reading, Reading]:
+        """Direct, Tada and corrected volume, in this order; without a mask each carries the reason."""
+        return self.derived.get("readings", self._compute_readings)
+
+    def tada(self) -> TadaMeasurement | None:
+        """A, B and C with their end points in LPS mm; None without a mask or with an empty one."""
+        return self.derived.get("tada", lambda: None if self.mask is None else measure_tada(self.mask))
+
+    def mesh(self) -> Mesh | None:
+        """The smoothed, closed surface in LPS mm; None without a mask or with an empty one."""
+        return self.derived.get("mesh", lambda: None if self.is_empty else mesh_from_mask(self._mask))
+
+    @property
+    def _mask(self) -> LabelMap:
+        assert self.mask is not None
+        return self.mask
+
+    def _compute_readings(self) -> tuple[Reading, Reading, Reading]:
+        if self.mask is None:
+            direct, tada, corrected = (Reading(kind, None, reason=NO_MASK) for kind in ReadingKind)
+            return direct, tada, corrected
+        made = self.segmentation
+        return readings(
+            self.mask,
+            volume=self.scan.volume,
+            segmentation=None if made is None else made.as_segmentation(self.scan.geometry),
+            edited=self.edited,
+        )

@@ -1,0 +1,193 @@
+"""What a case is after a sequence of records; live changes and replay run through the same code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hemaview.case.history import History, Marks, Step
+from hemaview.case.journal import Record
+from hemaview.case.patches import BlobStore, MaskPatch, Region, hull, region_from_json
+from hemaview.case.records import ScanEntry, SegmentationRecord, box_from_json, geometry_from_json
+from hemaview.errors import CaseError
+from hemaview.imaging import Geometry, LabelMap, Modality
+
+
+class ChangeKind(StrEnum):
+    """What about a case changed."""
+
+    SCAN = "scan"
+    BOX = "box"
+    MASK = "mask"
+    HISTORY = "history"
+
+
+@dataclass(frozen=True)
+class CaseChange:
+    """One change, told after it is on the disk.
+
+    ``scan_id`` is the scan it belongs to. ``region`` bounds the changed voxels ``(k, j, i)`` for a mask
+    change; None means that anything may have changed.
+    """
+
+    kind: ChangeKind
+    scan_id: str | None = None
+    region: Region | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """What was done on one scan. ``mask.array`` is read-only; ``extent`` holds every voxel of the mask."""
+
+    marks: Marks = field(default_factory=Marks)
+    mask: LabelMap | None = None
+    extent: Region | None = None
+
+    def moved_to(self, marks: Marks, patch: MaskPatch | None, geometry: Geometry) -> Work:
+        """This work with other marks and the patch's voxels flipped; this one stays as it is."""
+        if not marks.has_mask:
+            return Work(marks)
+        if self.mask is not None and patch is None:
+            return replace(self, marks=marks)
+        array = np.zeros(geometry.shape, dtype=np.bool_) if self.mask is None else self.mask.array.copy()
+        extent = self.extent
+        if patch is not None:
+            array[patch.region] ^= patch.flips()
+            extent = hull(extent, patch.region)
+        array.setflags(write=False)
+        return Work(marks, LabelMap(array, geometry), extent)
+
+
+class CaseState:
+    """Scans, the work on each, which one is active, and the history. Changed by ``apply`` only."""
+
+    def __init__(self, blobs: BlobStore) -> None:
+        self._blobs = blobs
+        self.scans: dict[str, ScanEntry] = {}
+        self.work: dict[str, Work] = {}
+        self.active_id: str | None = None
+        self.history = History()
+
+    def apply(self, record: Record) -> tuple[CaseChange, ...]:
+        """Carry out one record; ``CaseError`` leaves the state as it was. Returns what changed, in order."""
+        try:
+            match record["type"]:
+                case "scan":
+                    return self._add_scan(record)
+                case "activate":
+                    return self._activate(self._scan(record["scan"]).id)
+                case "relocate":
+                    return self._relocate(record)
+                case "step":
+                    return self._step(record)
+                case "undo":
+                    return self._undo()
+                case "redo":
+                    return self._redo()
+                case other:
+                    raise CaseError(f"The case's record has an entry of the unknown kind {other!r}.")
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise CaseError("The case's record has an entry that does not fit the ones before it.") from error
+
+    def _scan(self, scan_id: str) -> ScanEntry:
+        return self.scans[scan_id]
+
+    def _add_scan(self, record: Record) -> tuple[CaseChange, ...]:
+        scan_id = str(record["scan"])
+        if scan_id in self.scans:
+            raise CaseError("The case's record adds the same scan twice.")
+        self.scans[scan_id] = ScanEntry(
+            id=scan_id,
+            path=Path(record["path"]),
+            name=str(record["name"]),
+            modality=Modality(record["modality"]),
+            geometry=geometry_from_json(record["geometry"]),
+            digest=str(record["digest"]),
+            series_uid=record["series_uid"],
+        )
+        self.work[scan_id] = Work()
+        return self._activate(scan_id)
+
+    def _activate(self, scan_id: str) -> tuple[CaseChange, ...]:
+        if scan_id == self.active_id:
+            return ()
+        self.active_id = scan_id
+        return tuple(CaseChange(kind, scan_id) for kind in (ChangeKind.SCAN, ChangeKind.BOX, ChangeKind.MASK))
+
+    def _relocate(self, record: Record) -> tuple[CaseChange, ...]:
+        entry = self._scan(record["scan"])
+        self.scans[entry.id] = replace(
+            entry,
+            path=Path(record["path"]),
+            digest=str(record["digest"]),
+            series_uid=record["series_uid"],
+            volume=None,
+            problem=None,
+        )
+        return (CaseChange(ChangeKind.SCAN, entry.id),)
+
+    def _step(self, record: Record) -> tuple[CaseChange, ...]:
+        entry = self._scan(record["scan"])
+        before = self.work[entry.id].marks
+        after = self._marks(record["set"], before, entry.geometry)
+        patch = self._patch(record.get("patch"), entry.geometry)
+        step = Step(entry.id, str(record["text"]), before, after, patch)
+        changes = self._move(entry, before, after, patch)
+        if record.get("joins"):
+            self.history.join(step)
+        else:
+            self.history.push(step)
+        return changes
+
+    def _marks(self, data: dict[str, Any], before: Marks, geometry: Geometry) -> Marks:
+        made = before.segmentation
+        if "segmentation" in data:
+            entry = data["segmentation"]
+            packed = None if entry is None else self._blobs.get(entry["probability"])
+            made = None if packed is None else SegmentationRecord.from_json(entry, packed, geometry)
+        return Marks(
+            box=box_from_json(data["box"]) if "box" in data else before.box,
+            segmentation=made,
+            edited=bool(data.get("edited", before.edited)),
+            has_mask=bool(data.get("has_mask", before.has_mask)),
+        )
+
+    def _patch(self, data: dict[str, Any] | None, geometry: Geometry) -> MaskPatch | None:
+        if data is None:
+            return None
+        return MaskPatch(region_from_json(data["region"], geometry.shape), self._blobs.get(data["file"]))
+
+    def _undo(self) -> tuple[CaseChange, ...]:
+        step = self.history.last
+        if step is None:
+            raise CaseError("There is nothing to undo.")
+        changes = self._move(self.scans[step.scan_id], step.after, step.before, step.patch)
+        self.history.undo()
+        return changes
+
+    def _redo(self) -> tuple[CaseChange, ...]:
+        step = self.history.next
+        if step is None:
+            raise CaseError("There is nothing to redo.")
+        changes = self._move(self.scans[step.scan_id], step.before, step.after, step.patch)
+        self.history.redo()
+        return changes
+
+    def _move(self, entry: ScanEntry, old: Marks, new: Marks, patch: MaskPatch | None) -> tuple[CaseChange, ...]:
+        self.work[entry.id] = self.work[entry.id].moved_to(new, patch, entry.geometry)
+        changes = list(self._activate(entry.id))
+        if not changes:
+            if new.box != old.box:
+                changes.append(CaseChange(ChangeKind.BOX, entry.id))
+            if patch is not None or (new.segmentation, new.edited, new.has_mask) != (
+                old.segmentation,
+                old.edited,
+                old.has_mask,
+            ):
+                changes.append(CaseChange(ChangeKind.MASK, entry.id, patch.region if patch else None))
+        changes.append(CaseChange(ChangeKind.HISTORY, entry.id))
+        return tuple(changes)
