@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -14,14 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hemaview import __version__
 from hemaview.case import export
 from hemaview.case.history import Marks
-from hemaview.case.journal import Journal, Record, parse_journal, set_aside
+from hemaview.case.journal import Journal, Record
 from hemaview.case.loading import load_entry
-from hemaview.case.lock import CaseLock
+from hemaview.case.opening import OpenCase, create_case, open_case
 from hemaview.case.patches import (
-    BlobStore,
     MaskPatch,
     Region,
     hull,
@@ -40,16 +36,12 @@ from hemaview.case.records import (
 )
 from hemaview.case.signal import Signal
 from hemaview.case.snapshot import Derived, Snapshot
-from hemaview.case.state import CaseChange, CaseState, ChangeKind, Work
-from hemaview.errors import CaseError, HemaviewError
+from hemaview.case.state import CaseChange, ChangeKind, Work
+from hemaview.errors import CaseError
 from hemaview.imaging import LabelMap, Volume
 from hemaview.segmentation import BoxPrompt, Segmentation
 from hemaview.surface import Mesh, PrintReport
 from hemaview.volumetry import Reading, TadaMeasurement
-
-FORMAT = 1
-JOURNAL_NAME = "journal.jsonl"
-PATCH_FOLDER = "patches"
 
 
 class Case:
@@ -62,25 +54,16 @@ class Case:
     ``segmentation``, ``edited`` and the readings are those of the active scan.
     """
 
-    def __init__(
-        self,
-        directory: Path,
-        header: Record,
-        lock: CaseLock,
-        journal: Journal | None,
-        state: CaseState,
-        blobs: BlobStore,
-        notes: tuple[str, ...] = (),
-    ) -> None:
-        self.directory = directory
-        self.id: str = header["id"]
-        self.created: str = header["created"]
-        self.notes = notes
+    def __init__(self, opened: OpenCase) -> None:
+        self.directory = opened.directory
+        self.id: str = opened.header["id"]
+        self.created: str = opened.header["created"]
+        self.notes = opened.notes
         self.changed: Signal[CaseChange] = Signal()
-        self._lock = lock
-        self._journal = journal
-        self._state = state
-        self._blobs = blobs
+        self._lock = opened.lock
+        self._journal = opened.journal
+        self._state = opened.state
+        self._blobs = opened.blobs
         self._revision = 0
         self._snapshot: Snapshot | None = None
 
@@ -90,28 +73,7 @@ class Case:
 
         ``root`` is made when it is missing. Raises ``CaseError`` when the folder cannot be written.
         """
-        identity = secrets.token_hex(3)
-        directory = root / f"{datetime.now():%Y%m%d-%H%M%S}-{identity}"
-        try:
-            (directory / PATCH_FOLDER).mkdir(parents=True)
-        except OSError as error:
-            reason = error.strerror or type(error).__name__
-            raise CaseError(f"No case can be made in {root} ({reason}); choose another folder for cases.") from error
-        header: Record = {
-            "type": "case",
-            "format": FORMAT,
-            "id": identity,
-            "created": utc_now(),
-            "program": __version__,
-        }
-        lock = CaseLock.acquire(directory)
-        try:
-            journal = Journal.create(directory / JOURNAL_NAME, header)
-        except CaseError:
-            lock.release()
-            raise
-        blobs = BlobStore(directory / PATCH_FOLDER)
-        return cls(directory, header, lock, journal, CaseState(blobs), blobs)
+        return cls(create_case(root))
 
     @classmethod
     def open(cls, directory: Path, *, progress: Callable[[float], None] | None = None, load_scans: bool = True) -> Case:
@@ -124,66 +86,14 @@ class Case:
         ``progress`` gets 0 to 1. May run in any thread. Raises ``CaseError`` when there is no readable case
         or another window holds it; in a folder that cannot be written the case opens with ``read_only``.
         """
-        directory = directory.absolute()
-        path = directory / JOURNAL_NAME
-        if not path.is_file():
-            raise CaseError(f"There is no HEMAVIEW case in {directory}; choose a folder that holds {JOURNAL_NAME}.")
-        lock = CaseLock.acquire(directory)
-        try:
-            case = cls._replay(directory, path, lock)
-            if load_scans:
-                case._load_scans(progress)
-        except BaseException:
-            lock.release()
-            raise
-        return case
-
-    @classmethod
-    def _replay(cls, directory: Path, path: Path, lock: CaseLock) -> Case:
-        try:
-            text = parse_journal(path.read_bytes())
-        except OSError as error:
-            reason = error.strerror or type(error).__name__
-            raise CaseError(f"The case {directory.name} cannot be read ({reason}); check the disk.") from error
-        if not text.records or text.records[0].get("type") != "case":
-            raise CaseError(
-                f"The record of the case {directory.name} is damaged from its first line on; nothing was changed."
-            )
-        header = text.records[0]
-        if header["format"] != FORMAT:
-            raise CaseError(
-                f"The case {directory.name} was written by a newer HEMAVIEW; update the program to open it."
-            )
-        blobs = BlobStore(directory / PATCH_FOLDER)
-        state = CaseState(blobs)
-        kept, damage = 1, text.damaged
-        for record in text.records[1:]:
+        case = cls(open_case(directory))
+        if load_scans:
             try:
-                state.apply(record)
-            except HemaviewError:
-                damage = True
-                break
-            kept += 1
-        notes = []
-        journal = None
-        if lock.writable:
-            if damage:
-                aside = set_aside(path, text.ends[kept - 1])
-                notes.append(
-                    f"The case's record is damaged after change {kept - 1}; "
-                    f"the case was opened as it was then and the rest kept in {aside.name}."
-                )
-            elif text.torn:
-                notes.append("The last change was cut off while being saved and was dropped.")
-            journal = Journal.reopen(path, text, kept)
-            blobs.sweep()
-        else:
-            notes.append("The case lies in a folder that cannot be written, so it can be looked at but not changed.")
-            if damage:
-                notes.append(f"The case's record is damaged after change {kept - 1}; it is shown as it was then.")
-        if not lock.supported:
-            notes.append("This drive cannot lock files; do not open the case in two windows at once.")
-        return cls(directory, header, lock, journal, state, blobs, tuple(notes))
+                case._load_scans(progress)
+            except BaseException:
+                case.close()
+                raise
+        return case
 
     def close(self) -> None:
         """Give the case free for other windows; nothing needs saving. Safe to call twice."""

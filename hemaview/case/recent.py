@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hemaview.case.case import JOURNAL_NAME
 from hemaview.case.journal import parse_journal
+from hemaview.case.opening import JOURNAL_NAME
 
 _HEAD_BYTES = 64 * 1024
 

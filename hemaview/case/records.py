@@ -202,5 +202,8 @@ def geometry_from_json(data: Mapping[str, Any]) -> Geometry:
 def _to_bytes(probability: NDArray[np.float32]) -> bytes:
     levels = np.rint(np.clip(probability, 0, 1) * np.float32(255)).astype(np.uint8)
     # Rounding must not carry a voxel over the threshold: the mask and its kept probability agree.
-    inside = np.asarray(probability > 0.5)
-    return np.where(inside, np.maximum(levels, 128), np.minimum(levels, 127)).astype(np.uint8).tobytes()
+    inside = probability > 0.5
+    levels[inside] = np.maximum(levels[inside], 128)
+    levels[~inside] = np.minimum(levels[~inside], 127)
+    packed: bytes = levels.tobytes()
+    return packed

@@ -136,6 +136,10 @@ class CaseState:
         after = self._marks(record["set"], before, entry.geometry)
         patch = self._patch(record.get("patch"), entry.geometry)
         step = Step(entry.id, str(record["text"]), before, after, patch)
+        if record.get("joins"):
+            last = self.history.last
+            if last is None or last.scan_id != entry.id or last.patch is not None:
+                raise CaseError("The case's record joins a change to one that it cannot belong to.")
         changes = self._move(entry, before, after, patch)
         if record.get("joins"):
             self.history.join(step)
