@@ -1,0 +1,121 @@
+"""The two networks of the compact model as one thing to ask: where is it, and where is its edge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hemaview.segmentation.compact import crops
+from hemaview.segmentation.compact.coarse import CoarseNet
+from hemaview.segmentation.compact.components import Rectangle
+from hemaview.segmentation.compact.frame import Box, Frame
+from hemaview.segmentation.compact.tiny_sam import TinySam
+from hemaview.segmentation.contract import CancelToken
+
+Window2D = tuple[slice, slice]
+
+
+@dataclass(frozen=True, eq=False)
+class CoarseAnswer:
+    """Logits (24, 48, 48) of the coarse network and where they lie in the scan."""
+
+    logits: Tensor
+    placement: crops.Placement3D
+
+    def probability(self, window: tuple[slice, slice, slice]) -> NDArray[np.float32]:
+        """Probability of the voxels of ``window`` (k, j, i); 0 where the crop ended."""
+        with torch.inference_mode():
+            placed = crops.place_3d(self.logits, self.placement, window, crops.OUTSIDE_LOGIT).sigmoid_()
+        return np.asarray(placed.numpy())
+
+    @property
+    def on_crop(self) -> NDArray[np.float32]:
+        """Probability on the crop's own grid."""
+        return np.asarray(self.logits.sigmoid().numpy())
+
+
+@dataclass(frozen=True)
+class FineQuestion:
+    """Draw the edge in slice ``k`` of what the rectangle holds."""
+
+    k: int
+    rectangle: Rectangle
+
+
+@dataclass(frozen=True, eq=False)
+class FineAnswer:
+    """Probability float32 ``[j, i]`` of the window asked for, and the network's estimate of the mask's IoU."""
+
+    k: int
+    probability: NDArray[np.float32]
+    confidence: float
+
+
+class Networks:
+    """Runs both networks on one thread at a time; ``cancellable`` stops them between any two layers."""
+
+    def __init__(self, coarse: CoarseNet, fine: TinySam, threads: int) -> None:
+        self._coarse = coarse
+        self._fine = fine
+        self._threads = threads
+        self._cancel: CancelToken | None = None
+        for net in (coarse, fine):
+            for module in net.modules():
+                if not list(module.children()):
+                    module.register_forward_pre_hook(self._before_layer)
+
+    @contextmanager
+    def cancellable(self, cancel: CancelToken | None) -> Iterator[None]:
+        """Within it, every layer of both networks raises ``Cancelled`` once ``cancel`` is set."""
+        self._cancel = cancel
+        if torch.get_num_threads() != self._threads:
+            torch.set_num_threads(self._threads)
+        try:
+            self.check()
+            yield
+        finally:
+            self._cancel = None
+
+    def check(self) -> None:
+        """Raise ``Cancelled`` when the work was cancelled."""
+        if self._cancel is not None:
+            self._cancel.raise_if_cancelled()
+
+    def coarse(self, frame: Frame, box: Box) -> CoarseAnswer:
+        """What the coarse network sees in a box."""
+        crop, placement = frame.coarse_crop(box)
+        with torch.inference_mode():
+            batch = crop[None].contiguous(memory_format=torch.channels_last_3d)
+            return CoarseAnswer(self._coarse(batch)[0].contiguous(), placement)
+
+    def fine(
+        self, frame: Frame, questions: Sequence[FineQuestion], window: Window2D, coarse: CoarseAnswer | None = None
+    ) -> list[FineAnswer]:
+        """Answer several questions at once, each on ``window`` (rows, columns) of its slice."""
+        with torch.inference_mode():
+            crop_list, boxes, placements, prompts = [], [], [], []
+            for question in questions:
+                crop, box, placement = frame.fine_crop(question.k, question.rectangle)
+                crop_list.append(crop)
+                boxes.append(box)
+                placements.append(placement)
+                if coarse is not None:
+                    prompts.append(crops.coarse_prompt(coarse.logits, coarse.placement, placement, question.k))
+            batch = torch.stack(crop_list).contiguous(memory_format=torch.channels_last)
+            prompt = torch.stack(prompts) if prompts else None
+            logits, confidence = self._fine(batch, torch.stack(boxes), prompt)
+            answers = []
+            for number, question in enumerate(questions):
+                placed = crops.place_2d(logits[number, 0], placements[number], window, crops.OUTSIDE_LOGIT)
+                estimate = float(confidence[number].clamp(0, 1))
+                answers.append(FineAnswer(question.k, placed.sigmoid_().numpy(), estimate))
+        return answers
+
+    def _before_layer(self, *_: object) -> None:
+        self.check()

@@ -1,0 +1,56 @@
+"""Building the compact model's networks from their checked files."""
+
+from __future__ import annotations
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from hemaview.errors import ModelError
+from hemaview.segmentation.compact.coarse import CoarseNet
+from hemaview.segmentation.compact.tiny_sam import TinySam
+from hemaview.segmentation.registry import ModelRecord
+
+
+def load_coarse(record: ModelRecord) -> CoarseNet:
+    """The coarse network, float32, ready to infer; ``ModelError`` for a missing, altered or unfitting file."""
+    net = CoarseNet()
+    _fill(net, record, "coarse")
+    net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # missing in torch's own types
+    return net
+
+
+def load_fine(record: ModelRecord) -> TinySam:
+    """The fine network with batch norms folded into the convolutions; ``ModelError`` as for ``load_coarse``."""
+    net = TinySam()
+    _fill(net, record, "fine")
+    _fold_batch_norms(net)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's own types
+    return net
+
+
+def _fill(net: nn.Module, record: ModelRecord, role: str) -> None:
+    content = record.read_file(role)
+    try:
+        tensors = {name: tensor.float() for name, tensor in load_tensors(content).items()}
+        net.load_state_dict(tensors)
+    except (SafetensorError, RuntimeError, ValueError) as error:
+        raise ModelError(
+            f'The {role} network of the model "{record.name}" does not fit this version of HEMAVIEW; '
+            "reinstall HEMAVIEW."
+        ) from error
+    net.eval().requires_grad_(False)
+
+
+def _fold_batch_norms(net: nn.Module) -> None:
+    """Merge every convolution with the batch norm that follows it in a sequence: same answer, fewer passes."""
+    for module in net.modules():
+        if not isinstance(module, nn.Sequential):
+            continue
+        for position in range(len(module) - 1):
+            first, second = module[position], module[position + 1]
+            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                module[position] = fuse_conv_bn_eval(first, second)
+                module[position + 1] = nn.Identity()
