@@ -137,7 +137,7 @@ class CorrectionModel:
             raise ModelError("The volume correction file is damaged; install the program again.") from error
 
 
-def _floats(values: Any) -> tuple[float, ...]:  # noqa: ANN401 - straight from JSON, checked by float()
+def _floats(values: Any) -> tuple[float, ...]:
     return tuple(float(value) for value in values)
 
 

@@ -80,7 +80,7 @@ def diameters(mask: NDArray[np.bool_], plane: NDArray[np.float64]) -> Diameters:
         a=longest,
         b=float(extent[best]),
         a_ends=corners[[start, end]],
-        b_ends=np.linalg.solve(plane, b_ends.T).T,
+        b_ends=np.asarray(np.linalg.solve(plane, b_ends.T).T, dtype=np.float64),
     )
 
 
