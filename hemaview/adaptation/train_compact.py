@@ -1,0 +1,182 @@
+"""Train the bundled compact model from synthetic lesions: ``python -m hemaview.adaptation.train_compact --help``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from hemaview.adaptation.backgrounds import load_heads
+from hemaview.adaptation.batches import FineBatch, box_batch, coarse_batch, prompted_batch
+from hemaview.adaptation.shards import Shard, open_shards, write_shards
+from hemaview.adaptation.training import Plan, coarse_loss, fine_loss, train
+from hemaview.segmentation.compact.coarse import CoarseNet
+from hemaview.segmentation.compact.tiny_sam import TinySam
+
+_COARSE_BATCH = 4
+_FINE_BATCH = 16
+_REFRESH_STEPS = 400
+
+
+class _Feed:
+    """Opens the shards again now and then, so that samples made meanwhile are used as well."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = folders
+        self._calls = 0
+        self._shards: tuple[Shard, ...] = ()
+
+    @property
+    def shards(self) -> tuple[Shard, ...]:
+        """Every shard there is."""
+        if self._calls % _REFRESH_STEPS == 0:
+            self._shards = tuple(shard for folder in self._folders for shard in open_shards(folder))
+        self._calls += 1
+        return self._shards
+
+
+def train_coarse(options: argparse.Namespace) -> None:
+    """Train the coarse network on the samples of ``options.folders``."""
+    rng = np.random.default_rng(options.seed)
+    feed, held_out = _Feed(options.folders), open_shards(options.held_out)
+    net = CoarseNet()
+    if options.start_from:
+        net.load_state_dict(_read_weights(options.start_from))
+    net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # missing in torch's own types
+
+    def step_loss(model: nn.Module) -> Tensor:
+        crops, targets = coarse_batch(rng, feed.shards, _COARSE_BATCH)
+        return coarse_loss(model(crops), targets)
+
+    def score(model: nn.Module) -> float:
+        fixed = np.random.default_rng(0)
+        with torch.inference_mode():
+            pairs = [coarse_batch(fixed, held_out, 8) for _ in range(6)]
+            return float(np.mean([_dice(model(crops), targets) for crops, targets in pairs]))
+
+    train(net, _plan(options, "coarse"), step_loss, score, _say)
+
+
+def train_fine(options: argparse.Namespace) -> None:
+    """Train the fine network; every second batch has mask prompts, from the coarse network where one is given."""
+    rng = np.random.default_rng(options.seed)
+    feed, held_out = _Feed(options.folders), open_shards(options.held_out)
+    net = TinySam()
+    if options.start_from:
+        net.load_state_dict(_read_weights(options.start_from))
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's own types
+    coarse: CoarseNet | None = None
+    if options.coarse:
+        coarse = CoarseNet().eval()
+        coarse.load_state_dict(_read_weights(options.coarse))
+        coarse.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # missing in torch's own types
+    turn = {"prompted": False}
+
+    def step_loss(model: nn.Module) -> Tensor:
+        turn["prompted"] = not turn["prompted"]
+        shards = feed.shards
+        if turn["prompted"]:
+            batch = prompted_batch(rng, shards, _FINE_BATCH, coarse)
+        else:
+            batch = box_batch(rng, shards, _FINE_BATCH)
+        logits, estimate = _ask(model, batch)
+        return fine_loss(logits, estimate, batch.targets)
+
+    def score(model: nn.Module) -> float:
+        fixed = np.random.default_rng(0)
+        makers: list[Callable[[], FineBatch]] = [
+            lambda: box_batch(fixed, held_out, _FINE_BATCH),
+            lambda: prompted_batch(fixed, held_out, _FINE_BATCH, coarse),
+        ]
+        with torch.inference_mode():
+            scores = []
+            for make in makers:
+                batches = [make() for _ in range(6)]
+                scores.append(float(np.mean([_dice(_ask(model, batch)[0], batch.targets) for batch in batches])))
+        _say(f"held out: box only {scores[0]:.4f}, with mask prompt {scores[1]:.4f}")
+        return scores[0]
+
+    train(net, _plan(options, "fine"), step_loss, score, _say)
+
+
+def _ask(model: nn.Module, batch: FineBatch) -> tuple[Tensor, Tensor]:
+    logits, estimate = model(batch.crops.contiguous(memory_format=torch.channels_last), batch.boxes, batch.prompts)
+    return logits, estimate
+
+
+def _dice(logits: Tensor, targets: Tensor) -> float:
+    mask, truth = logits > 0, targets > 0.5
+    dims = tuple(range(1, targets.ndim))
+    return float(((2 * (mask & truth).sum(dims) + 1) / (mask.sum(dims) + truth.sum(dims) + 1)).mean())
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in load_file(path).items()}
+
+
+def _plan(options: argparse.Namespace, role: str) -> Plan:
+    weights: Path = options.out
+    metadata = {
+        "format": "hemaview-compact-1",
+        "role": role,
+        "data": "synthetic lesions on healthy templates",
+        "seed": str(options.seed),
+        "licence": "Apache-2.0",
+    }
+    return Plan(
+        minutes=options.minutes,
+        learning_rate=options.rate,
+        checkpoint=options.checkpoint or weights.with_suffix(".checkpoint.pt"),
+        weights=weights,
+        metadata=metadata,
+    )
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m hemaview.adaptation.train_compact", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    generate = commands.add_parser("generate", help="make training samples")
+    generate.add_argument("folder", type=Path)
+    generate.add_argument("--seed", type=int, required=True)
+    generate.add_argument("--shards", type=int, default=1000)
+    generate.add_argument("--minutes", type=float)
+    generate.add_argument("--templates", type=Path, help="folder with further templates (colin27, CT)")
+    for role in ("coarse", "fine"):
+        command = commands.add_parser(role, help=f"train the {role} network")
+        command.add_argument("folders", type=Path, nargs="+", help="folders with training samples")
+        command.add_argument("--held-out", type=Path, required=True, help="folder with samples of other seeds")
+        command.add_argument("--out", type=Path, required=True, help="weights file to write (.safetensors)")
+        command.add_argument("--checkpoint", type=Path, help="state to resume from; default beside the weights")
+        command.add_argument("--start-from", type=Path, help="weights to start from")
+        command.add_argument("--minutes", type=float, required=True)
+        command.add_argument("--seed", type=int, default=0)
+        command.add_argument("--rate", type=float, default=1e-3, help="highest learning rate")
+        if role == "fine":
+            command.add_argument("--coarse", type=Path, help="coarse weights whose answers become mask prompts")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    torch.set_num_threads(1)
+    if options.command == "generate":
+        heads = load_heads(options.templates)
+        write_shards(options.folder, options.seed, heads, shards=options.shards, minutes=options.minutes, report=_say)
+        return 0
+    torch.manual_seed(options.seed)
+    (train_coarse if options.command == "coarse" else train_fine)(options)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
