@@ -8,22 +8,29 @@ from hemaview import __version__
 from hemaview.case.snapshot import Snapshot
 from hemaview.errors import ExportError
 from hemaview.imaging import LabelMap
-from hemaview.imaging.reading import write_label_map
 from hemaview.surface import PrintReport, check_printability, write_stl
 from hemaview.volumetry import write_csv
 
 
 def export_mask(snapshot: Snapshot, path: Path) -> None:
     """Write the mask as NIfTI on the scan's grid, 1 inside and 0 outside; ``ExportError`` when it is empty."""
+    # Readers and writers load large libraries; a window that only shows a case starts without them.
+    from hemaview.imaging.reading import write_label_map
+
     write_label_map(_voxels(snapshot, "saved"), path)
 
 
 def export_stl(snapshot: Snapshot, path: Path) -> PrintReport:
-    """Write the surface as binary STL in LPS mm and return its check; ``ExportError`` when the mask is empty."""
+    """Write the surface as binary STL in LPS mm and return its check.
+
+    Raises ``ExportError`` when the mask is empty or its surface must not be printed.
+    """
     mask = _voxels(snapshot, "printed")
     mesh = snapshot.mesh()
     assert mesh is not None
     report = check_printability(mesh, mask)
+    if report.blocks:
+        raise ExportError(report.blocks[0])
     write_stl(mesh, path)
     return report
 
