@@ -80,7 +80,7 @@ class CorrectionModel:
     def distance(self, features: Mapping[str, float]) -> float:
         """Mahalanobis distance of measured features from the patients of the fit."""
         z = self.standardise(features)
-        return float(math.sqrt(max(0.0, float(z @ np.asarray(self.precision) @ z))))
+        return math.sqrt(float(np.maximum(z @ np.asarray(self.precision) @ z, 0.0)))  # keeps a NaN
 
     def refusal(self, features: Mapping[str, float]) -> str | None:
         """One sentence why these features lie outside what was fitted, or None when they do not."""
