@@ -1,30 +1,65 @@
-"""One viewer: a plane of the scan with everything drawn on it and every gesture made on it."""
+"""One viewer: a plane of the scan, what is drawn over it and the gestures made on it.
+
+Mouse: the wheel changes the slice, Ctrl+wheel zooms about the pointer, a right drag zooms, a middle drag pans, a
+left drag is the current tool, Shift+move takes the crosshair along, a double-click asks for a larger view. In
+the box tool, Ctrl+drag always draws a new box, also inside the old one.
+Keys: PgUp/PgDn and the arrows change the slice, Home/End go to the last and first, Ctrl+arrows move the crosshair
+within the slice (with Shift ten voxels), + and - zoom, R fits, Esc gives up the drag.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QEnterEvent,
+    QFocusEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QWidget
+from hemaview.gui.annotations import Probe, bottom_text_rect
+from hemaview.gui.box_tool import BoxDrag, BoxOutline, cursor_shape
+from hemaview.gui.brush_tool import BrushDrag
+from hemaview.gui.gestures import CrosshairDrag, Gesture, PanDrag, WindowDrag, ZoomDrag
+from hemaview.gui.slice_overlay import Scene, paint_overlay
+from hemaview.gui.slice_painter import SliceLayers
+from hemaview.gui.slice_slider import index_rises
+from hemaview.gui.theme import COLOURS
+from hemaview.gui.view_state import Region, Tool, ViewState
+from hemaview.gui.view_transform import ViewTransform
+from hemaview.imaging import Modality, Plane
 
-from hemaview.gui.view_state import ViewState
-from hemaview.imaging import Plane
+__all__ = ["Probe", "SliceView"]
 
-
-@dataclass(frozen=True)
-class Probe:
-    """What lies under the mouse: voxel (i, j, k), point in LPS mm, the scan's value and whether the mask holds it."""
-
-    plane: Plane
-    voxel: tuple[int, int, int]
-    lps: tuple[float, float, float]
-    value: float
-    unit: str
-    in_mask: bool
+_WHEEL_NOTCH = 120
+_ZOOM_PER_NOTCH = 1.2
+_SLICE_KEYS = {
+    Qt.Key.Key_PageUp: 1,
+    Qt.Key.Key_PageDown: -1,
+    Qt.Key.Key_Up: 1,
+    Qt.Key.Key_Down: -1,
+    Qt.Key.Key_Right: 1,
+    Qt.Key.Key_Left: -1,
+}
+_CROSSHAIR_KEYS = {
+    Qt.Key.Key_Up: (0, -1),
+    Qt.Key.Key_Down: (0, 1),
+    Qt.Key.Key_Right: (1, 0),
+    Qt.Key.Key_Left: (-1, 0),
+}
 
 
 class SliceView(QWidget):
-    """A viewer of one plane.
+    """A viewer of one plane; everything it shows is in the ``ViewState`` that it shares with the other viewers.
 
     ``box_drawn(BoxPrompt)``: a new rectangle was drawn. ``box_edited(BoxPrompt)``: a handle or the box was dragged.
     ``brush_stroke(region, values)``: a stroke ended; ``region`` are (k, j, i) slices and ``values`` the mask's new
@@ -39,13 +74,374 @@ class SliceView(QWidget):
 
     def __init__(self, state: ViewState, plane: Plane, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._state = state
         self.plane = plane
+        self._state = state
+        self._layers = SliceLayers()
+        self._transform: ViewTransform | None = None
+        self._fitted = True
+        self._index = 0
+        self._gesture: Gesture | None = None
+        self._gesture_button = Qt.MouseButton.NoButton
+        self._mouse: tuple[float, float] | None = None
+        self._probe: Probe | None = None
+        self._wheel = 0.0
+        self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.WheelFocus)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setMinimumSize(120, 120)
+        self.setAccessibleName(f"{plane.value.capitalize()} view")
+        state.volume_changed.connect(self._on_volume)
+        state.display_changed.connect(self._on_volume)
+        state.cursor_changed.connect(self._on_cursor)
+        state.window_changed.connect(self._on_window)
+        state.overlay_changed.connect(self._on_overlay)
+        state.tool_changed.connect(self._on_tool)
+        state.brush_changed.connect(self.update)
+        for signal in (state.mask_changed, state.preview_changed, state.stroke_changed):
+            signal.connect(self._on_mask)
+        state.box_changed.connect(self._on_box)
+        state.tada_changed.connect(self.update)
+        self._on_volume()
+
+    # What the window calls
+
+    def sizeHint(self) -> QSize:
+        """A square that shows a head well."""
+        return QSize(420, 420)
+
+    @property
+    def transform(self) -> ViewTransform | None:
+        """Where the picture lies in this widget; None without a scan."""
+        return self._transform
+
+    @property
+    def slice_index(self) -> int:
+        """The slice on display, from 0."""
+        return self._index
 
     def fit(self) -> None:
-        """Show the whole head, as large as fits."""
+        """Show the whole head, as large as fits; it stays fitted while the widget changes its size."""
+        self._fitted = True
+        view = self._state.view(self.plane)
+        self._transform = (
+            ViewTransform.fit(view, self.width(), self.height(), self._state.content) if view is not None else None
+        )
+        self._layers.placement_changed()
         self.update()
 
     def step(self, count: int) -> None:
         """Move ``count`` slices towards the patient's head (axial), front (coronal) or left (sagittal)."""
-        self._state.set_slice_index(self.plane, self._state.slice_index(self.plane) + count)
+        rises = index_rises(self._state, self.plane)
+        self._state.set_slice_index(self.plane, self._index + (count if rises else -count))
+
+    def zoom_by(self, factor: float, sx: float | None = None, sy: float | None = None) -> None:
+        """Enlarge about a position in the widget, by default its middle."""
+        if self._transform is not None:
+            x = self.width() / 2 if sx is None else sx
+            y = self.height() / 2 if sy is None else sy
+            self._place(self._transform.zoomed(factor, x, y))
+
+    # The state changed
+
+    def _on_volume(self) -> None:
+        self._gesture = None
+        self._probe = None
+        self._index = self._state.slice_index(self.plane)
+        self._layers.scan_changed()
+        self.fit()
+        self._on_tool()
+        self._describe()
+
+    def _on_cursor(self) -> None:
+        index = self._state.slice_index(self.plane)
+        if index != self._index:
+            self._index = index
+            self._layers.scan_changed()
+            self._describe()
+            self._update_probe()
+        self.update()
+
+    def _on_window(self) -> None:
+        self._layers.window_changed()
+        self.update()
+
+    def _on_overlay(self) -> None:
+        self._layers.placement_changed()
+        self.update()
+
+    def _on_mask(self) -> None:
+        self._layers.mask_changed()
+        self.update()
+
+    def _on_box(self) -> None:
+        self._update_mouse_cursor()
+        self.update()
+
+    def _on_tool(self) -> None:
+        self._update_mouse_cursor()
+        self.update()
+
+    def _place(self, transform: ViewTransform) -> None:
+        self._fitted = False
+        self._transform = transform.kept_visible(self.width(), self.height())
+        self._layers.placement_changed()
+        self._update_probe()
+        self.update()
+
+    def _describe(self) -> None:
+        view = self._state.view(self.plane)
+        text = f"slice {self._index + 1} of {view.slice_count}" if view is not None else "no scan"
+        self.setAccessibleDescription(text)
+
+    # Mouse
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Begin the gesture of the pressed button."""
+        if self._gesture is not None or self._transform is None:
+            return
+        self._mouse = start = (event.position().x(), event.position().y())
+        self._gesture_button = event.button()
+        self._gesture = self._begun(event, start)
+        self._update_mouse_cursor()
+        self.update()
+
+    def _begun(self, event: QMouseEvent, start: tuple[float, float]) -> Gesture | None:
+        transform, state = self._transform, self._state
+        assert transform is not None
+        if event.button() == Qt.MouseButton.RightButton:
+            return ZoomDrag(transform, start, self._place)
+        if event.button() == Qt.MouseButton.MiddleButton:
+            return PanDrag(transform, start, self._place)
+        if event.button() != Qt.MouseButton.LeftButton:
+            return None
+        match state.tool:
+            case Tool.WINDOW:
+                return WindowDrag(state, start)
+            case Tool.BOX:
+                forced = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
+                outline = None if forced else self._outline()
+                grip = outline.grip_at(transform, *start) if outline is not None else None
+                done = self.box_drawn if grip is None else self.box_edited
+                return BoxDrag(state, transform, self._index, grip, start, done.emit)
+            case Tool.BRUSH | Tool.ERASER:
+                erase = state.tool is Tool.ERASER
+                return BrushDrag(state, transform, self._index, erase, start, self._emit_stroke)
+            case Tool.CROSSHAIR:
+                return CrosshairDrag(state, transform, self._index, start)
+
+    def _emit_stroke(self, region: Region, values: NDArray[np.bool_]) -> None:
+        self.brush_stroke.emit(region, values)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Continue the gesture, or tell what lies under the mouse."""
+        before = self._mouse
+        self._mouse = (event.position().x(), event.position().y())
+        if self._gesture is not None:
+            self._gesture.move(*self._mouse)
+        elif (
+            event.modifiers() & Qt.KeyboardModifier.ShiftModifier
+            and event.buttons() == Qt.MouseButton.NoButton
+            and self._transform is not None
+        ):
+            x, y = self._transform.to_picture(*self._mouse)
+            self._state.set_cursor(self._transform.view.pixel_to_index(x, y, self._index))
+        else:
+            self._update_mouse_cursor()
+        self._update_probe()
+        self._update_ring(before)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """End the gesture that this button began."""
+        if self._gesture is not None and event.button() == self._gesture_button:
+            gesture, self._gesture = self._gesture, None
+            gesture.finish()
+            self._update_mouse_cursor()
+            self.update()
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Ask for a larger view; while painting a second click is a second dab."""
+        if event.button() != Qt.MouseButton.LeftButton or self._state.tool in (Tool.BRUSH, Tool.ERASER):
+            self.mousePressEvent(event)
+        else:
+            self.maximise_requested.emit(self.plane)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Change the slice, with Ctrl the zoom; touchpads count in fractions of a notch."""
+        notches = event.angleDelta().y() / _WHEEL_NOTCH
+        event.accept()
+        if self._gesture is not None or notches == 0:
+            return
+        if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            self.zoom_by(_ZOOM_PER_NOTCH**notches, event.position().x(), event.position().y())
+            return
+        self._wheel = self._wheel + notches if self._wheel * notches >= 0 else notches
+        whole = int(self._wheel)
+        if whole:
+            self._wheel -= whole
+            self.step(whole)
+
+    def enterEvent(self, event: QEnterEvent) -> None:
+        """The mouse came in."""
+        self._mouse = (event.position().x(), event.position().y())
+        self._update_probe()
+        self.update()
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """The mouse left: no probe, no brush ring."""
+        self._mouse = None
+        self._update_probe()
+        self.update()
+
+    # Keys
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Slices, crosshair, zoom and fit without a mouse; other keys go to the window."""
+        key, modifiers = Qt.Key(event.key()), event.modifiers()
+        control = bool(modifiers & Qt.KeyboardModifier.ControlModifier)
+        if key == Qt.Key.Key_Escape and self._gesture is not None:
+            gesture, self._gesture = self._gesture, None
+            gesture.cancel()
+            self._update_mouse_cursor()
+            self.update()
+        elif control and key in _CROSSHAIR_KEYS:
+            reach = 10 if modifiers & Qt.KeyboardModifier.ShiftModifier else 1
+            self._nudge(_CROSSHAIR_KEYS[key][0] * reach, _CROSSHAIR_KEYS[key][1] * reach)
+        elif not control and key in _SLICE_KEYS:
+            self.step(_SLICE_KEYS[key])
+        elif key == Qt.Key.Key_Home:
+            self.step(1 << 20)
+        elif key == Qt.Key.Key_End:
+            self.step(-(1 << 20))
+        elif key in (Qt.Key.Key_Plus, Qt.Key.Key_Equal) and not control:
+            self.zoom_by(_ZOOM_PER_NOTCH)
+        elif key == Qt.Key.Key_Minus and not control:
+            self.zoom_by(1 / _ZOOM_PER_NOTCH)
+        elif key == Qt.Key.Key_R and not control:
+            self.fit()
+        else:
+            super().keyPressEvent(event)
+
+    def _nudge(self, dx: int, dy: int) -> None:
+        view = self._state.view(self.plane)
+        if view is not None:
+            x, y, depth = view.index_to_pixel(self._state.cursor)
+            self._state.set_cursor(view.pixel_to_index(x + dx, y + dy, depth))
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Show the focus ring."""
+        self.update()
+        super().focusInEvent(event)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        """Hide the focus ring."""
+        self.update()
+        super().focusOutEvent(event)
+
+    # Mouse position
+
+    def _outline(self) -> BoxOutline | None:
+        view, geometry, box = self._state.view(self.plane), self._state.geometry, self._state.box
+        if view is None or geometry is None or box is None:
+            return None
+        return BoxOutline.of(box, geometry, view, self._index)
+
+    def _update_mouse_cursor(self) -> None:
+        if self._state.volume is None:
+            self.unsetCursor()
+            return
+        shape = Qt.CursorShape.CrossCursor
+        match self._state.tool:
+            case Tool.WINDOW:
+                shape = Qt.CursorShape.SizeAllCursor
+            case Tool.BRUSH | Tool.ERASER:
+                shape = Qt.CursorShape.BlankCursor
+            case Tool.BOX if self._transform is not None:
+                if isinstance(self._gesture, BoxDrag):
+                    shape = cursor_shape(self._gesture.grip)
+                elif self._mouse is not None and (outline := self._outline()) is not None:
+                    shape = cursor_shape(outline.grip_at(self._transform, *self._mouse))
+        if isinstance(self._gesture, PanDrag):
+            shape = Qt.CursorShape.ClosedHandCursor
+        elif isinstance(self._gesture, ZoomDrag):
+            shape = Qt.CursorShape.SizeVerCursor
+        if shape != self.cursor().shape():
+            self.setCursor(shape)
+
+    def _update_probe(self) -> None:
+        probe = self._probe_at(*self._mouse) if self._mouse is not None else None
+        if probe != self._probe:
+            self._probe = probe
+            self.probe_changed.emit(probe)
+            self.update(bottom_text_rect(self.height()).toAlignedRect())
+
+    def _probe_at(self, sx: float, sy: float) -> Probe | None:
+        volume, transform = self._state.volume, self._transform
+        if volume is None or transform is None:
+            return None
+        x, y = transform.to_picture(sx, sy)
+        i, j, k = (int(v) for v in np.floor(transform.view.pixel_to_index(x, y, self._index) + 0.5))
+        if not all(0 <= n < size for n, size in zip((i, j, k), volume.geometry.size, strict=True)):
+            return None
+        px, py, pz = (float(v) for v in volume.geometry.index_to_lps((i, j, k)))
+        unit = "HU" if volume.modality is Modality.CT else ""
+        in_mask = self._state.mask is not None and bool(self._state.mask[k, j, i])
+        return Probe(self.plane, (i, j, k), (px, py, pz), float(volume.array[k, j, i]), unit, in_mask)
+
+    def _update_ring(self, before: tuple[float, float] | None) -> None:
+        if self._state.tool not in (Tool.BRUSH, Tool.ERASER) or self._transform is None:
+            return
+        reach = self._state.brush_radius_mm * self._transform.zoom + 4
+        for place in (before, self._mouse):
+            if place is not None:
+                self.update(QRectF(place[0] - reach, place[1] - reach, 2 * reach, 2 * reach).toAlignedRect())
+
+    # Painting
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Stay fitted, or keep what lies in the middle."""
+        if self._fitted or self._transform is None:
+            self.fit()
+        else:
+            old = event.oldSize()
+            shift = (self.width() - old.width()) / 2, (self.height() - old.height()) / 2
+            self._place(self._transform.panned(*shift))
+        super().resizeEvent(event)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """The finished image of scan and mask, and what is light over it."""
+        state, view, transform = self._state, self._state.view(self.plane), self._transform
+        painter = QPainter(self)
+        try:
+            if state.volume is None or view is None or transform is None:
+                painter.fillRect(event.rect(), QColor(COLOURS.window))
+                return
+            size = (self.width(), self.height())
+            screen = self._layers.screen(state, view, self._index, transform, size, self.devicePixelRatioF())
+            painter.drawImage(QPointF(0, 0), screen)
+            paint_overlay(painter, state, state.volume, self._scene(transform))
+            if self.hasFocus():
+                painter.setPen(QPen(QColor(COLOURS.accent), 2))
+                painter.setBrush(Qt.BrushStyle.NoBrush)
+                painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
+        finally:
+            painter.end()
+
+    def _scene(self, transform: ViewTransform) -> Scene:
+        outline = self._outline()
+        grip = None
+        if isinstance(self._gesture, BoxDrag):
+            grip = self._gesture.grip
+        elif outline is not None and self._mouse is not None and self._gesture is None:
+            grip = outline.grip_at(transform, *self._mouse)
+        return Scene(
+            transform,
+            self._index,
+            self.width(),
+            self.height(),
+            mouse=self._mouse,
+            probe=self._probe,
+            outline=outline,
+            grip=grip,
+            box_in_hand=isinstance(self._gesture, BoxDrag),
+        )

@@ -80,6 +80,7 @@ class ViewState(QObject):
         super().__init__(parent)
         self._volume: Volume | None = None
         self._content: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+        self._value_range = (0.0, 1.0)
         self._views: dict[tuple[Plane, bool], PlaneView] = {}
         self._cursor = (0.0, 0.0, 0.0)
         self._window = Window(0.0, 1.0)
@@ -121,9 +122,9 @@ class ViewState(QObject):
         self._stroke = self._box = self._tada = None
         if volume is not None:
             self._content = content_bounds(volume)
+            self._value_range = value_range(volume)
             lower, upper = self._content
-            middle = (lower + upper) / 2
-            self._cursor = self._inside(np.round(middle))
+            self._cursor = self._inside(np.round((lower + upper) / 2))
             self._window = window if window is not None else auto_window(volume)
         else:
             self._content = None
@@ -137,6 +138,11 @@ class ViewState(QObject):
     def content(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
         """Lower and upper faces (i, j, k) of the part of the scan that is not background; a viewer fits it."""
         return self._content
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """Lowest and highest of the scan's usual values (outliers left out); the window drag scales with it."""
+        return self._value_range
 
     def view(self, plane: Plane) -> PlaneView | None:
         """How ``plane`` of the scan lies on the screen under the orientation in force."""
@@ -365,19 +371,18 @@ def mask_extent(mask: NDArray[np.bool_]) -> Region | None:
     if not len(pages):
         return None
     k = slice(int(pages[0]), int(pages[-1]) + 1)
-    shadow = mask[k].any(axis=0)
-    rows, columns = np.flatnonzero(shadow.any(axis=1)), np.flatnonzero(shadow.any(axis=0))
+    shadow = np.any(mask[k], axis=0)
+    rows, columns = (np.flatnonzero(np.any(shadow, axis=axis)) for axis in (1, 0))
     return k, slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def content_bounds(volume: Volume) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Lower and upper faces (i, j, k) of what stands out from the background; the whole scan when nothing does.
 
-    Looks at about 64 samples along each axis. Background is what lies below a tenth of the way from the darkest
-    value to the 99th percentile; lines with under 1 % of bright samples do not count (noise, the head rest).
+    Background is what lies below a tenth of the way from the darkest value to the 99th percentile; planes with
+    under 1 % of bright samples do not count (noise, the head rest).
     """
-    steps = [max(1, n // 64) for n in volume.array.shape]
-    sample = volume.array[:: steps[0], :: steps[1], :: steps[2]].astype(np.float32)
+    sample, steps = _sample(volume)
     low, high = float(sample.min()), float(np.percentile(sample, 99))
     bright = sample > low + 0.1 * (high - low)
     lower = np.full(3, -0.5)
@@ -390,3 +395,16 @@ def content_bounds(volume: Volume) -> tuple[NDArray[np.float64], NDArray[np.floa
             lower[2 - axis] = max(lower[2 - axis], (found[0] - 1) * steps[axis])
             upper[2 - axis] = min(upper[2 - axis], (found[-1] + 1) * steps[axis] + 0.5)
     return lower, upper
+
+
+def value_range(volume: Volume) -> tuple[float, float]:
+    """The 0.1st to 99.9th percentile of the scan, at least 1e-3 apart."""
+    sample, _ = _sample(volume)
+    low, high = (float(v) for v in np.percentile(sample, (0.1, 99.9)))
+    return low, max(high, low + 1e-3)
+
+
+def _sample(volume: Volume) -> tuple[NDArray[np.float32], tuple[int, int, int]]:
+    """About 64 samples along each axis, with the steps (k, j, i) between them."""
+    k, j, i = (max(1, n // 64) for n in volume.array.shape)
+    return volume.array[::k, ::j, ::i].astype(np.float32), (k, j, i)
