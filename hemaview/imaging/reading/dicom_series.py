@@ -1,0 +1,323 @@
+"""Telling whether the images of a DICOM series form one evenly spaced stack, and if not, why.
+
+Positions decide, never SliceThickness or file names: slices are sorted by ImagePositionPatient along the slice
+normal, and the step from slice to slice is carried as it is, so a gantry tilt becomes a sheared grid.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pydicom.uid
+from numpy.typing import NDArray
+
+from hemaview.errors import ScanError
+from hemaview.imaging.geometry import Geometry
+from hemaview.imaging.reading.dicom_header import Instance
+
+_MEASURABLE_CLASSES = {pydicom.uid.CTImageStorage: "CT", pydicom.uid.MRImageStorage: "MR"}
+_ENHANCED_CLASSES = {
+    pydicom.uid.EnhancedCTImageStorage,
+    pydicom.uid.EnhancedMRImageStorage,
+    pydicom.uid.EnhancedMRColorImageStorage,
+    pydicom.uid.LegacyConvertedEnhancedCTImageStorage,
+    pydicom.uid.LegacyConvertedEnhancedMRImageStorage,
+}
+_SAME_ORIENTATION = 2e-3
+_SAME_SPACING = 1e-3
+_RIGHT_ANGLE = 1e-2
+# How far a slice may lie from its place in an even stack: scanners round positions, they do not move slices.
+_EVEN_MM, _EVEN_SHARE = 0.06, 0.02
+_NOTE_SHARE = 0.01
+_LARGEST_TILT_DEGREES = 45.0
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Images in slice order (axis k), the grid they form and sentences for the user."""
+
+    instances: tuple[Instance, ...]
+    geometry: Geometry
+    notes: tuple[str, ...]
+    tilt_degrees: float
+
+
+class NotAStack(Exception):  # noqa: N818 - carries the reason to the caller, never to the user
+    """The images do not form one measurable stack; ``str()`` is a clause that follows "because"."""
+
+
+def form_stack(instances: Sequence[Instance], same_pixels: Callable[[Instance, Instance], bool]) -> Stack:
+    """Order the images of one series and build their geometry in LPS mm.
+
+    ``same_pixels`` compares two images, for files that are there twice. Raises ``NotAStack`` with the reason.
+    """
+    _check_kind(instances)
+    _check_pixels(instances)
+    _check_same_frame(instances)
+    instances, notes = _without_copies(instances, same_pixels)
+    first = instances[0]
+    assert first.orientation is not None
+    assert first.pixel_spacing is not None
+    along_row, along_column = _unit(first.orientation[:3]), _unit(first.orientation[3:])
+    normal = _unit(np.cross(along_row, along_column))
+    positions = np.array([i.position for i in instances], dtype=np.float64)
+    order = np.argsort(positions @ normal, kind="stable")
+    ordered = tuple(instances[n] for n in order)
+    positions = positions[order]
+    if len(ordered) == 1:
+        step = _nominal_step(first, normal)
+        notes = (*notes, _SINGLE_SLICE)
+    else:
+        step, gap_notes = _even_step(ordered, positions, normal)
+        notes = (*notes, *gap_notes)
+    tilt = float(np.degrees(np.arccos(np.clip(step @ normal / np.linalg.norm(step), -1, 1))))
+    if tilt > _LARGEST_TILT_DEGREES:
+        raise NotAStack(f"its slices run {tilt:.0f} degrees away from their normal")
+    if tilt > 0.1:
+        notes = (*notes, f"The gantry was tilted by {tilt:.1f} degrees; the slanted grid is kept exactly.")
+    affine = np.eye(4)
+    affine[:3, 0] = along_row * first.pixel_spacing[1]
+    affine[:3, 1] = along_column * first.pixel_spacing[0]
+    affine[:3, 2] = step
+    affine[:3, 3] = positions[0]
+    try:
+        geometry = Geometry.from_affine(affine, (first.columns, first.rows, len(ordered)))
+    except ScanError as error:
+        raise NotAStack("its positions and directions do not describe a grid") from error
+    distance, thickness = float(step @ normal), first.slice_thickness
+    if len(ordered) > 1 and thickness and abs(distance / thickness - 1) > _NOTE_SHARE:
+        notes = (
+            *notes,
+            f"Slices lie {distance:.4g} mm apart but are {thickness:.4g} mm thick; volumes use the distance.",
+        )
+    return Stack(ordered, geometry, notes, tilt)
+
+
+_SINGLE_SLICE = (
+    "The series has only one slice and its thickness is nominal, so a volume measured on it is only a rough figure."
+)
+
+
+def _check_kind(instances: Sequence[Instance]) -> None:
+    """Refuse everything that is not a plain CT or MR image."""
+    for instance in instances:
+        what = _kind_problem(instance)
+        if what:
+            raise NotAStack(f"{_files([instance])} {what}" if len(instances) > 1 else f"it {what}")
+
+
+def _kind_problem(instance: Instance) -> str | None:
+    if instance.is_enhanced or instance.sop_class in _ENHANCED_CLASSES:
+        return "is an enhanced multi-frame object, which is not supported yet; export it as single images"
+    if instance.sop_class and instance.sop_class not in _MEASURABLE_CLASSES:
+        name = pydicom.uid.UID(instance.sop_class).name
+        known = name if not name[0].isdigit() else "an unknown kind of DICOM object"
+        return f"is {known.removesuffix(' Storage')}, not a CT or MR scan"
+    if not instance.sop_class and instance.modality not in ("CT", "MR"):
+        return "does not say that it is a CT or MR scan"
+    if instance.is_mosaic:
+        return "is a Siemens mosaic (many slices tiled into one picture), which is not supported yet"
+    if instance.frames > 1:
+        return f"holds {instance.frames} frames, which is not supported yet; export it as single images"
+    if "LOCALIZER" in instance.image_type or "SCOUT" in instance.image_type:
+        return "is a scout view"
+    return None
+
+
+def _check_pixels(instances: Sequence[Instance]) -> None:
+    empty = [i for i in instances if not i.has_pixels]
+    if len(empty) == len(instances):
+        raise NotAStack("it holds no pixel data")
+    if empty:
+        raise NotAStack(f"{_files(empty)} {_verb(empty, 'holds', 'hold')} no pixel data")
+    for instance in instances:
+        if instance.samples != 1 or instance.photometric not in ("MONOCHROME1", "MONOCHROME2"):
+            raise NotAStack(f"{_files([instance])} is a colour picture")
+        if instance.photometric == "MONOCHROME1" and instance.modality == "CT":
+            raise NotAStack(f"{_files([instance])} is stored as a negative (MONOCHROME1), so its HU are not known")
+        if instance.bits_allocated not in (8, 16, 32) or not (
+            1 <= instance.bits_stored <= instance.bits_allocated
+            and instance.bits_stored - 1 <= instance.high_bit < instance.bits_allocated
+        ):
+            raise NotAStack(f"{_files([instance])} stores its pixels in an unusual way")
+        if instance.has_lookup or instance.slope == 0:
+            raise NotAStack(f"the values of {_files([instance])} cannot be rescaled")
+        if instance.rows < 1 or instance.columns < 1:
+            raise NotAStack(f"{_files([instance])} does not say how large the picture is")
+        native = not instance.is_compressed and not instance.is_deflated
+        if native and (instance.pixel_length is None or instance.pixel_length < instance.frame_bytes):
+            raise NotAStack(f"{_files([instance])} ends before its picture does; copy it again")
+        if native and instance.pixel_length is not None and instance.pixel_length >= 2 * instance.frame_bytes:
+            raise NotAStack(f"{_files([instance])} holds more pixel data than one picture")
+
+
+def _check_same_frame(instances: Sequence[Instance]) -> None:
+    """All images have a full position and share size, spacing and orientation."""
+    for field, name in (("position", "position"), ("orientation", "orientation"), ("pixel_spacing", "pixel spacing")):
+        missing = [i for i in instances if getattr(i, field) is None]
+        if missing:
+            raise NotAStack(f"{_files(missing)} {_verb(missing, 'has', 'have')} no usable {name}")
+    first = instances[0]
+    sizes = Counter((i.columns, i.rows) for i in instances)
+    if len(sizes) > 1:
+        raise NotAStack("it mixes pictures of " + _listed(f"{w} x {h} ({n})" for (w, h), n in sizes.most_common()))
+    spacing = np.array([i.pixel_spacing for i in instances])
+    if np.min(spacing) <= 0:
+        raise NotAStack("its pixel spacing is not positive")
+    if np.max(np.abs(spacing / spacing[0] - 1)) > _SAME_SPACING:
+        raise NotAStack("its pictures have different pixel spacings")
+    orientation = np.array([i.orientation for i in instances])
+    lengths = np.linalg.norm(orientation.reshape(-1, 2, 3), axis=2)
+    if np.max(np.abs(lengths - 1)) > _RIGHT_ANGLE:
+        raise NotAStack("its orientation is not usable")
+    if abs(float(np.dot(orientation[0, :3], orientation[0, 3:]))) > _RIGHT_ANGLE:
+        raise NotAStack("its rows and columns are not at right angles")
+    differs = np.max(np.abs(orientation - orientation[0]), axis=1) > _SAME_ORIENTATION
+    if differs.any():
+        other = next(i for i, different in zip(instances, differs, strict=True) if different)
+        raise NotAStack(f"it mixes pictures of different orientations, for example {_files([first, other])}")
+    for what, values in (
+        ("photometric interpretations", {i.photometric for i in instances}),
+        ("modalities", {i.modality for i in instances}),
+    ):
+        if len(values) > 1:
+            raise NotAStack(f"it mixes {what} ({_listed(sorted(values))})")
+
+
+def _without_copies(
+    instances: Sequence[Instance], same_pixels: Callable[[Instance, Instance], bool]
+) -> tuple[Sequence[Instance], tuple[str, ...]]:
+    """Drop files that are the same image a second time."""
+    kept: dict[tuple[str, tuple[float, ...] | None], Instance] = {}
+    dropped = 0
+    rest: list[Instance] = []
+    for instance in instances:
+        key = (instance.sop_instance, instance.position)
+        if instance.sop_instance and key in kept and same_pixels(kept[key], instance):
+            dropped += 1
+            continue
+        kept.setdefault(key, instance)
+        rest.append(instance)
+    if not dropped:
+        return rest, ()
+    copies = "1 file is a copy" if dropped == 1 else f"{dropped} files are copies"
+    return rest, (f"{copies} of another image in the series and was left out.",)
+
+
+def _nominal_step(instance: Instance, normal: NDArray[np.float64]) -> NDArray[np.float64]:
+    if not instance.slice_thickness or instance.slice_thickness <= 0:
+        raise NotAStack("it is a single slice that does not say how thick it is")
+    return normal * instance.slice_thickness
+
+
+def _even_step(
+    instances: Sequence[Instance], positions: NDArray[np.float64], normal: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """The vector from slice to slice; raises ``NotAStack`` when the slices are not evenly spaced."""
+    along = positions @ normal
+    gaps = np.diff(along)
+    step = (positions[-1] - positions[0]) / (len(positions) - 1)
+    size = float(np.linalg.norm(step))
+    # Two pictures closer than this show the same place, whatever the spacing of the rest is.
+    same = max(0.01, 0.02 * float(np.median(gaps[gaps > 0.01]))) if (gaps > 0.01).any() else np.inf
+    if (gaps <= same).any():
+        raise NotAStack(_describe_repeats(instances, gaps > same))
+    expected = positions[0] + np.arange(len(positions))[:, None] * step
+    error = np.linalg.norm(positions - expected, axis=1)
+    if np.max(error) > max(_EVEN_MM, _EVEN_SHARE * size):
+        raise NotAStack(_describe_gaps(instances, gaps, error, positions))
+    if np.max(error) > max(0.01, _NOTE_SHARE * size):
+        return step, (f"Slice positions are uneven by up to {np.max(error):.2g} mm; an even step was used.",)
+    return step, ()
+
+
+def _describe_repeats(instances: Sequence[Instance], starts_new: NDArray[np.bool_]) -> str:
+    """Why several images share a position: what differs between them."""
+    groups: list[list[Instance]] = [[instances[0]]]
+    for instance, new in zip(instances[1:], starts_new, strict=True):
+        if new:
+            groups.append([instance])
+        else:
+            groups[-1].append(instance)
+    counts = {len(group) for group in groups}
+    places = "1 position" if len(groups) == 1 else f"{len(groups)} positions"
+    spread = (
+        f"{places} with {max(counts)} pictures each" if len(counts) == 1 else f"{len(instances)} pictures at {places}"
+    )
+    repeated = max(groups, key=len)
+    types = {i.image_type for i in repeated}
+    for name, wording in (
+        ("echo", "several echoes"),
+        ("b-value", "several diffusion weightings"),
+        ("time", "several time points"),
+    ):
+        values = {i.moments[name] for i in repeated} - {""}
+        if len(values) > 1 and not (name == "time" and len(types) > 1):
+            return f"it holds {wording} ({spread}); export one of them as its own series"
+    if len(types) > 1:
+        return f"it holds several kinds of picture, such as magnitude and phase ({spread}); export one kind by itself"
+    for name in ("acquisition", "clock"):
+        if len({i.moments[name] for i in repeated} - {""}) > 1:
+            return f"it holds several time points ({spread}); export one of them as its own series"
+    return f"several pictures lie at the same position ({spread}), for example {_files(repeated[:2])}"
+
+
+def _describe_gaps(
+    instances: Sequence[Instance],
+    gaps: NDArray[np.float64],
+    error: NDArray[np.float64],
+    positions: NDArray[np.float64],
+) -> str:
+    usual = float(np.median(gaps))
+    multiples = gaps / usual
+    whole = np.round(multiples)
+    if np.all(np.abs(multiples - whole) < 0.05) and np.all(whole >= 1) and whole.max() > 1:
+        missing = int(np.sum(whole - 1))
+        at = int(np.argmax(whole))
+        slices = "1 slice is" if missing == 1 else f"{missing} slices are"
+        return (
+            f"{slices} missing: {_files(instances[at : at + 2])} lie {gaps[at]:.4g} mm apart instead of {usual:.4g} mm"
+        )
+    runs: list[tuple[float, int]] = []
+    for gap in gaps:
+        if runs and abs(gap - runs[-1][0]) <= max(0.02, 0.02 * runs[-1][0]):
+            runs[-1] = (runs[-1][0], runs[-1][1] + 1)
+        else:
+            runs.append((float(gap), 1))
+    if len(runs) == 1:
+        shift = float(np.max(error))
+        at = int(np.argmax(error))
+        return (
+            f"its slices are shifted sideways against each other by up to {shift:.3g} mm, at {_files([instances[at]])}"
+        )
+    if len(runs) <= 5:
+        sizes = _listed(f"{count} of {gap:.4g} mm" for gap, count in runs)
+    else:
+        sizes = f"from {gaps.min():.4g} to {gaps.max():.4g} mm"
+    at = next(n for n, (a, b) in enumerate(pairwise(gaps), start=1) if abs(a - b) > max(0.02, 0.02 * a))
+    return f"its slices are not evenly spaced (gaps: {sizes}; the spacing changes at {_files([instances[at]])})"
+
+
+def _unit(vector: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
+    array = np.asarray(vector, dtype=np.float64)
+    return np.asarray(array / np.linalg.norm(array))
+
+
+def _files(instances: Sequence[Instance]) -> str:
+    names = [f"'{i.source.name}'" for i in instances]
+    if len(names) > 3:
+        return f"{', '.join(names[:2])} and {len(names) - 2} more"
+    return _listed(names)
+
+
+def _verb(instances: Sequence[Instance], one: str, many: str) -> str:
+    return one if len(instances) == 1 else many
+
+
+def _listed(words: object) -> str:
+    items = [str(word) for word in words]  # type: ignore[attr-defined]
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"

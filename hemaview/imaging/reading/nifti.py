@@ -1,0 +1,250 @@
+"""NIfTI-1 and NIfTI-2 files: one file, gzipped or not, or a header and image pair.
+
+nibabel decodes the header; the choice of affine, the checks and the conversion from RAS to LPS are here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from hemaview.errors import ScanError
+from hemaview.imaging.geometry import Geometry
+from hemaview.imaging.reading.files import incomplete, read_range, read_start
+from hemaview.imaging.reading.pixels import apply_scaling
+
+RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+_HEADER_BYTES = 4096
+_MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
+_VOXEL_VOLUME_TOLERANCE = 0.01
+_POSITION_TOLERANCE_MM = 0.1
+
+
+@dataclass(frozen=True)
+class RawScan:
+    """Pixels of a file before clean-up: ``values[k, j, i]`` of any real type and the geometry in LPS mm.
+
+    ``stored_dtype`` is the type in the file, before scaling.
+    """
+
+    values: NDArray
+    geometry: Geometry
+    notes: tuple[str, ...]
+    stored_dtype: np.dtype
+    format: str
+
+
+def is_nifti(start: bytes) -> bool:
+    """Whether the first 352 bytes of a file (unpacked) are a NIfTI-1 or NIfTI-2 header."""
+    return start[344:348] in (b"n+1\0", b"ni1\0") or start[4:8] in (b"n+2\0", b"ni2\0")
+
+
+def is_analyze(start: bytes) -> bool:
+    """Whether they are an Analyze 7.5 header, which says nothing about orientation."""
+    return start[:4] in (b"\x5c\x01\0\0", b"\0\0\x01\x5c") and not is_nifti(start)
+
+
+def read_nifti(path: Path, progress: Callable[[float], None] | None = None) -> RawScan:
+    """The first 3D image of a NIfTI file in its own grid, geometry converted from RAS to LPS.
+
+    Either half of a pair may be named. The sform is used when it is coded, else the qform; a sheared sform is
+    carried exactly. Raises ``ScanError`` when they contradict each other about voxel volume or handedness,
+    for CIFTI, colour and complex data, and for damaged files.
+    """
+    header_path, image_path = _pair(path)
+    header = _header(header_path)
+    shape, frames = _shape(header, path.name)
+    dtype = _dtype(header, path.name)
+    affine, notes = _affine(header, shape, path.name)
+    geometry = Geometry.from_affine(RAS_TO_LPS @ affine, shape)
+    if frames > 1:
+        notes = (*notes, f"The file holds {frames} images of the same grid (time points); the first is shown.")
+    if min(shape) == 1:
+        notes = (*notes, "The scan has only one slice, so a volume measured on it is only a rough figure.")
+    if progress:
+        progress(0.1)
+    offset = _offset(header, image_path is header_path)
+    count = shape[0] * shape[1] * shape[2]
+    data = read_range(image_path, offset, count * dtype.itemsize)
+    if progress:
+        progress(0.7)
+    values = data.view(dtype).reshape(shape[::-1])
+    slope, intercept = _scaling(header)
+    return RawScan(apply_scaling(values, slope, intercept), geometry, notes, dtype, "NIfTI")
+
+
+def _pair(path: Path) -> tuple[Path, Path]:
+    """Header and image file of ``path``; the same file twice unless it is half of a pair."""
+    name = path.name.lower()
+    packed = ".gz" if name.endswith(".gz") else ""
+    bare = name.removesuffix(".gz")
+    other = {".hdr": ".img", ".img": ".hdr"}.get(bare[-4:])
+    if other is None or (bare.endswith(".hdr") and read_start(path, 352)[344:348] == b"n+1\0"):
+        return path, path
+    stem = bare[:-4]
+    wanted = {f"{stem}{other}", f"{stem}{other}.gz"}
+    found = sorted(p for p in path.parent.iterdir() if p.name.lower() in wanted and p.is_file())
+    if not found:
+        half = "image" if other == ".img" else "header"
+        raise ScanError(
+            f"'{path.name}' is one half of a pair and its {half} file '{path.name[: len(stem)]}{other}{packed}' "
+            "is missing; put both into one folder."
+        )
+    return (path, found[0]) if other == ".img" else (found[0], path)
+
+
+def _header(path: Path) -> Any:
+    start = read_start(path, _HEADER_BYTES)
+    if is_analyze(start):
+        raise ScanError(
+            f"'{path.name}' is an old Analyze file that does not say how the head lies; convert the original to NIfTI."
+        )
+    if not is_nifti(start):
+        raise ScanError(f"'{path.name}' is not a NIfTI file or its header is damaged; export it again.")
+    cls = nib.Nifti1Header if start[344:348] in (b"n+1\0", b"ni1\0") else nib.Nifti2Header
+    size = cls.template_dtype.itemsize
+    if len(start) < size:
+        raise incomplete(path.name)
+    try:
+        return cls(start[:size], check=False)
+    except Exception as error:  # whatever nibabel raises, the header could not be decoded
+        raise ScanError(f"The NIfTI header of '{path.name}' is damaged; export it again.") from error
+
+
+def _shape(header: Any, name: str) -> tuple[tuple[int, int, int], int]:
+    """Size (i, j, k) and the number of images on it."""
+    dims = [int(n) for n in header["dim"]]
+    rank = dims[0]
+    if not 1 <= rank <= 7 or any(n < 1 for n in dims[1 : rank + 1]):
+        raise ScanError(f"The NIfTI header of '{name}' holds an impossible size; export it again.")
+    size = [*dims[1 : rank + 1], 1, 1][: max(rank, 3)]
+    further = int(np.prod(size[3:], dtype=np.int64)) if len(size) > 3 else 1
+    if 3000 <= int(header["intent_code"]) < 3100 or (size[:3] == [1, 1, 1] and further > 1):
+        raise ScanError(f"'{name}' is a CIFTI or surface file without voxels; open the scan it was made from.")
+    if len(size) >= 5 and size[4] > 1:
+        raise ScanError(f"'{name}' holds vectors instead of grey values; open the scan it was made from.")
+    if rank < 2:
+        raise ScanError(f"'{name}' holds a row of numbers instead of an image; open the scan itself.")
+    return (size[0], size[1], size[2]), further
+
+
+def _dtype(header: Any, name: str) -> np.dtype[Any]:
+    code = int(header["datatype"])
+    if code in (128, 2304):
+        raise ScanError(f"'{name}' is a colour picture, not a scan with measured values; open the original scan.")
+    if code in (32, 1792, 2048):
+        raise ScanError(f"'{name}' holds complex numbers; export the magnitude image and open that.")
+    try:
+        dtype: np.dtype[Any] = np.dtype(header.get_data_dtype())
+    except Exception as error:  # unknown code
+        raise ScanError(f"'{name}' stores its voxels in an unknown type ({code}); export it again.") from error
+    if dtype.kind not in ("i", "u", "f"):
+        raise ScanError(f"'{name}' stores its voxels in an unsupported type ({code}); export it again.")
+    return dtype
+
+
+def _affine(header: Any, size: tuple[int, int, int], name: str) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """The (4, 4) matrix to RAS mm and sentences about how it was chosen."""
+    scale, notes = _millimetres(header, name)
+    sform = _valid(np.asarray(header.get_sform(), dtype=np.float64)) if int(header["sform_code"]) > 0 else None
+    qform = _qform(header) if int(header["qform_code"]) > 0 else None
+    if sform is None and qform is None:
+        return _spacing_only(header, size, name, scale, notes)
+    if sform is not None and qform is not None:
+        notes = (*notes, *_conflict(sform, qform, size, name))
+    chosen = sform if sform is not None else qform
+    assert chosen is not None
+    affine = chosen.copy()
+    affine[:3] *= scale
+    if sform is not None and qform is None:
+        pixdim = np.abs(np.asarray(header["pixdim"][1:4], dtype=np.float64))
+        if np.all(pixdim > 0) and np.any(np.abs(np.linalg.norm(sform[:3, :3], axis=0) / pixdim - 1) > 0.01):
+            notes = (*notes, "The voxel size in the header differs from its sform matrix; the sform is used.")
+    return affine, notes
+
+
+def _millimetres(header: Any, name: str) -> tuple[float, tuple[str, ...]]:
+    code = int(header["xyzt_units"]) & 7
+    scale = _MM_PER_UNIT.get(code, 1.0)
+    if scale == 1.0:
+        return 1.0, ()
+    pixdim = np.abs(np.asarray(header["pixdim"][1:4], dtype=np.float64)) * scale
+    if not np.all((pixdim > 0.01) & (pixdim < 100)):
+        raise ScanError(
+            f"'{name}' says its lengths are in {'metres' if code == 1 else 'micrometres'}, which cannot be true "
+            "for a head scan; correct the units and open it again."
+        )
+    return scale, (f"Lengths were converted from {'metres' if code == 1 else 'micrometres'} to millimetres.",)
+
+
+def _valid(affine: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """``affine`` when it spans a volume."""
+    if not np.all(np.isfinite(affine)):
+        return None
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    if np.min(lengths) <= 0 or abs(np.linalg.det(affine[:3, :3] / lengths)) < 1e-3:
+        return None
+    return affine
+
+
+def _qform(header: Any) -> NDArray[np.float64] | None:
+    if float(header["pixdim"][0]) not in (-1.0, 1.0):
+        header["pixdim"][0] = 1.0
+    try:
+        return _valid(np.asarray(header.get_qform(), dtype=np.float64))
+    except Exception:  # a quaternion longer than one, negative spacing
+        return None
+
+
+def _conflict(
+    sform: NDArray[np.float64], qform: NDArray[np.float64], size: tuple[int, int, int], name: str
+) -> tuple[str, ...]:
+    volumes = [float(np.linalg.det(m[:3, :3])) for m in (sform, qform)]
+    if abs(abs(volumes[0]) / abs(volumes[1]) - 1) > _VOXEL_VOLUME_TOLERANCE:
+        raise ScanError(
+            f"'{name}' holds two different voxel sizes ({abs(volumes[0]):.4g} mm3 in its sform, "
+            f"{abs(volumes[1]):.4g} mm3 in its qform), so a volume cannot be trusted; open the unregistered original."
+        )
+    if volumes[0] * volumes[1] < 0:
+        raise ScanError(
+            f"'{name}' holds two positions (sform and qform) that swap left and right; open the original scan."
+        )
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in size], indexing="ij")).reshape(3, -1)
+    shift = (sform - qform)[:3, :3] @ corners + (sform - qform)[:3, 3:]
+    if np.max(np.linalg.norm(shift, axis=0)) > _POSITION_TOLERANCE_MM:
+        return ("The file holds two positions of the head (sform and qform); the sform is used.",)
+    return ()
+
+
+def _spacing_only(
+    header: Any, size: tuple[int, int, int], name: str, scale: float, notes: tuple[str, ...]
+) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """A file without an orientation code: its voxel size is known, the position is not."""
+    pixdim = np.asarray(header["pixdim"][1:4], dtype=np.float64)
+    if not np.all(np.isfinite(pixdim)) or np.any(pixdim <= 0):
+        raise ScanError(f"'{name}' does not say how large its voxels are; export it again from the original scan.")
+    # The Analyze convention, which nibabel follows too: first axis to the patient's left, centre at the middle.
+    affine = np.diag([-pixdim[0], pixdim[1], pixdim[2], 1.0])
+    affine[:3, 3] = -affine[:3, :3] @ ((np.asarray(size) - 1) / 2)
+    affine[:3] *= scale
+    return affine, (*notes, "The file does not say how the head lies: the R, L, A, P, S, I letters may be wrong.")
+
+
+def _offset(header: Any, single: bool) -> int:
+    offset = int(header["vox_offset"])
+    smallest = header.single_vox_offset if single else 0
+    return max(offset, smallest)
+
+
+def _scaling(header: Any) -> tuple[float, float]:
+    slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
+    if not np.isfinite(slope) or slope == 0:
+        return 1.0, 0.0
+    return slope, intercept if np.isfinite(intercept) else 0.0

@@ -1,0 +1,89 @@
+"""Where the bytes of DICOM files come from: a folder on disk or members of a zip, read in memory."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from hemaview.errors import ScanError
+from hemaview.imaging.reading.files import access_error, incomplete
+
+MAX_MEMBER_BYTES = 2 << 30
+MAX_TOTAL_BYTES = 16 << 30
+MAX_MEMBERS = 200_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file: ``name`` is what the user sees; ``member`` is set for a file inside ``archive``."""
+
+    name: str
+    path: Path
+    archive: zipfile.ZipFile | None = None
+    member: zipfile.ZipInfo | None = None
+
+    def open(self) -> BinaryIO:
+        """A seekable stream of the bytes; the caller closes it. Raises ``ScanError``."""
+        try:
+            if self.archive is None or self.member is None:
+                return self.path.open("rb")
+            return io.BytesIO(self.archive.read(self.member))
+        except OSError as error:
+            raise access_error(self.name, error) from error
+        except RuntimeError as error:
+            raise ScanError(f"'{self.path.name}' is protected by a password; unpack it and open the folder.") from error
+        except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError) as error:
+            raise incomplete(self.path.name) from error
+        except Exception as error:  # zlib.error, lzma.LZMAError: the packed bytes are damaged
+            raise incomplete(self.path.name) from error
+
+    def read_at(self, offset: int, count: int) -> bytes:
+        """Up to ``count`` bytes from ``offset``."""
+        with self.open() as stream:
+            stream.seek(offset)
+            return stream.read(count)
+
+
+def folder_sources(folder: Path, *, recursive: bool) -> Iterator[Source]:
+    """The files of a folder in name order; links that leave it are not followed."""
+    try:
+        for root, folders, names in os.walk(folder, onerror=_raise):
+            folders[:] = sorted(folders) if recursive else []
+            for name in sorted(names):
+                path = Path(root) / name
+                if path.is_file():
+                    yield Source(name, path)
+    except OSError as error:
+        raise access_error(folder.name, error) from error
+
+
+def archive_sources(path: Path, archive: zipfile.ZipFile) -> tuple[Source, ...]:
+    """The files of a zip in name order; raises ``ScanError`` when it would unpack to an unreasonable size."""
+    members = [m for m in archive.infolist() if not m.is_dir() and "__MACOSX/" not in m.filename]
+    total = sum(m.file_size for m in members)
+    if len(members) > MAX_MEMBERS or total > MAX_TOTAL_BYTES or any(m.file_size > MAX_MEMBER_BYTES for m in members):
+        raise ScanError(
+            f"'{path.name}' would unpack to {total / 2**30:.1f} GB in {len(members)} files, which is too much to open "
+            "from a zip; unpack the part you need and open that folder."
+        )
+    members.sort(key=lambda m: m.filename)
+    return tuple(Source(m.filename.rsplit("/", 1)[-1], path, archive, m) for m in members)
+
+
+def open_archive(path: Path) -> zipfile.ZipFile:
+    """The opened zip; raises ``ScanError`` when it is damaged."""
+    try:
+        return zipfile.ZipFile(path)
+    except OSError as error:
+        raise access_error(path.name, error) from error
+    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as error:
+        raise incomplete(path.name) from error
+
+
+def _raise(error: OSError) -> None:
+    raise error
