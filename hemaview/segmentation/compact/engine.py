@@ -159,15 +159,15 @@ class _Job:
         coarse = self._networks.coarse(self._frame, box)
         self._networks.check()
         hint = coarse.probability(region)
-        rectangles = self._rectangles(hint, region)
         inside = box.within(region)
-        if np.count_nonzero(hint[inside] > 0.5) < _LEAST_FILL * hint[inside].size:
-            rectangles, hint = {}, np.zeros_like(hint)
-        probability, confidence = self._draw(region, rectangles, coarse, hint)
-        if np.count_nonzero(probability[inside] > 0.5) < _LEAST_FILL * hint[inside].size:
+        believed = _fills(hint, inside)
+        if believed:
+            probability, confidence = self._draw(region, self._rectangles(hint, region), coarse, hint)
+            believed = _fills(probability, inside)
+        if not believed:
             self._notes.append(_NOTHING_COARSE)
             plain = {k: [box.rectangle] for k in box.slices}
-            probability, confidence = self._draw(region, plain, None, np.zeros_like(hint))
+            probability, confidence = self._draw(region, plain, None, hint)
         probability = keep_lesion(probability, inside)
         if not np.any(probability > 0.5):
             self._notes.append(_NOTHING_AT_ALL)
@@ -276,6 +276,12 @@ def _batches(order: Sequence[int], rectangles: dict[int, list[Rectangle]]) -> It
             batch, count = [], 0
     if batch:
         yield batch
+
+
+def _fills(probability: NDArray[np.float32], inside: tuple[slice, slice, slice]) -> bool:
+    """Whether an answer fills enough of its box to be believed."""
+    held = probability[inside]
+    return bool(np.count_nonzero(held > 0.5) >= _LEAST_FILL * held.size)
 
 
 def _nearest(slices: range, focus: int | None) -> int:

@@ -20,6 +20,9 @@ from hemaview.segmentation.contract import CancelToken
 
 Window2D = tuple[slice, slice]
 
+PIECE_MARGIN = 0.15
+"""How far an answer may leave its rectangle, as a share of the side and one voxel more; the network learned so."""
+
 
 @dataclass(frozen=True, eq=False)
 class CoarseAnswer:
@@ -113,9 +116,20 @@ class Networks:
             answers = []
             for number, question in enumerate(questions):
                 placed = crops.place_2d(logits[number, 0], placements[number], window, crops.OUTSIDE_LOGIT)
+                placed = _near(placed, question.rectangle, window)
                 estimate = float(confidence[number].clamp(0, 1))
                 answers.append(FineAnswer(question.k, placed.sigmoid_().numpy(), estimate))
         return answers
 
     def _before_layer(self, *_: object) -> None:
         self.check()
+
+
+def _near(logits: Tensor, rectangle: Rectangle, window: Window2D) -> Tensor:
+    """``logits`` without what lies well outside the rectangle: another piece or lesion, which was not asked for."""
+    i0, j0, i1, j1 = rectangle
+    columns = torch.arange(window[1].start, window[1].stop)
+    rows = torch.arange(window[0].start, window[0].stop)
+    across, down = PIECE_MARGIN * (i1 - i0) + 1, PIECE_MARGIN * (j1 - j0) + 1
+    near = ((rows >= j0 - down) & (rows <= j1 + down))[:, None] & ((columns >= i0 - across) & (columns <= i1 + across))
+    return torch.where(near, logits, crops.OUTSIDE_LOGIT)
