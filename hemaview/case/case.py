@@ -344,7 +344,7 @@ class Case:
     # Exporting
 
     def export_mask(self, path: Path) -> None:
-        """Write the active scan's mask as a compressed NIfTI label map; ``ExportError`` without voxels or space."""
+        """Write the active scan's mask as a compressed NIfTI label map; ``ExportError`` without one."""
         export.export_mask(self.snapshot(), path)
 
     def export_stl(self, path: Path) -> PrintReport:

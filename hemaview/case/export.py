@@ -8,29 +8,42 @@ from hemaview import __version__
 from hemaview.case.snapshot import Snapshot
 from hemaview.errors import ExportError
 from hemaview.imaging import LabelMap
-from hemaview.surface import PrintReport, check_printability, write_stl
+from hemaview.surface import Mesh, PrintReport, check_printability, write_stl
 from hemaview.volumetry import write_csv
+
+NOTHING_MARKED = "The mask is empty, so there is no surface; adjust the box or paint the haematoma first."
+_NO_MASK = "There is no mask to save yet; draw a box round the haematoma first."
 
 
 def export_mask(snapshot: Snapshot, path: Path) -> None:
-    """Write the mask as NIfTI on the scan's grid, 1 inside and 0 outside; ``ExportError`` when it is empty."""
+    """Write the mask as NIfTI on the scan's grid, 1 inside and 0 outside; an empty mask is written too.
+
+    Raises ``ExportError`` when there is no mask and when the disk is full or cannot be written to.
+    """
     # Readers and writers load large libraries; a window that only shows a case starts without them.
     from hemaview.imaging.reading import write_label_map
 
-    write_label_map(_voxels(snapshot, "saved"), path)
+    write_label_map(_mask(snapshot), path)
+
+
+def printable_surface(snapshot: Snapshot) -> tuple[Mesh, PrintReport]:
+    """The surface and its check; ``ExportError`` when the mask is empty or the surface must not be printed."""
+    mask = _mask(snapshot)
+    mesh = snapshot.mesh()
+    if mesh is None:
+        raise ExportError(NOTHING_MARKED)
+    report = check_printability(mesh, mask)
+    if report.blocks:
+        raise ExportError(report.blocks[0])
+    return mesh, report
 
 
 def export_stl(snapshot: Snapshot, path: Path) -> PrintReport:
     """Write the surface as binary STL in LPS mm and return its check.
 
-    Raises ``ExportError`` when the mask is empty or its surface must not be printed.
+    Raises ``ExportError`` when there is no printable surface and when the disk is full or cannot be written to.
     """
-    mask = _voxels(snapshot, "printed")
-    mesh = snapshot.mesh()
-    assert mesh is not None
-    report = check_printability(mesh, mask)
-    if report.blocks:
-        raise ExportError(report.blocks[0])
+    mesh, report = printable_surface(snapshot)
     write_stl(mesh, path)
     return report
 
@@ -64,7 +77,7 @@ def context(snapshot: Snapshot) -> dict[str, str]:
     return found
 
 
-def _voxels(snapshot: Snapshot, verb: str) -> LabelMap:
-    if snapshot.mask is None or snapshot.is_empty:
-        raise ExportError(f"There is no mask to be {verb}; draw a box round the haematoma first.")
+def _mask(snapshot: Snapshot) -> LabelMap:
+    if snapshot.mask is None:
+        raise ExportError(_NO_MASK)
     return snapshot.mask
