@@ -1,0 +1,161 @@
+"""Every action of the window with its key, icon and place in the menus: one table, read by menus and palette."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction, QActionGroup, QKeySequence
+from PySide6.QtWidgets import QMainWindow, QMenu
+
+from hemaview.gui.icons import icon
+from hemaview.gui.view_state import Tool
+
+SEPARATOR = "-"
+
+
+@dataclass(frozen=True)
+class ActionSpec:
+    """One action: ``keys`` in Qt's portable form, ``needs`` what must be there ("", "scan", "box" or "mask")."""
+
+    id: str
+    menu: str
+    text: str
+    keys: tuple[str, ...] = ()
+    icon: str = ""
+    tip: str = ""
+    needs: str = ""
+    checkable: bool = False
+
+
+SPECS: tuple[ActionSpec, ...] = (
+    ActionSpec("open", "File", "Open scan…", ("Ctrl+O",), "open", "Open a NIfTI, NRRD, MetaImage, DICOM or zip file"),
+    ActionSpec("open_folder", "File", "Open DICOM folder…", ("Ctrl+Shift+O",), "open"),
+    ActionSpec("add_scan", "File", "Add scan to this case…", ("Ctrl+Alt+O",), "add-scan", needs="case"),
+    ActionSpec("sample", "File", "Open sample phantom", (), "sample", "An MR head with an artificial haematoma"),
+    ActionSpec("close_case", "File", "Close case", ("Ctrl+W",), "close", needs="case"),
+    ActionSpec(SEPARATOR, "File", ""),
+    ActionSpec("export_stl", "File", "Export STL…", ("Ctrl+E",), "export-stl", "Save the printable surface", "mask"),
+    ActionSpec(
+        "export_mask", "File", "Export mask…", ("Ctrl+Shift+E",), "export-mask", "Save the mask as NIfTI", "mask"
+    ),
+    ActionSpec(
+        "export_volumes", "File", "Export volumes…", ("Ctrl+Alt+E",), "export-table", "Save a CSV table", "mask"
+    ),
+    ActionSpec(
+        "save_results", "File", "Save all results…", ("Ctrl+S",), "save", "STL, mask and volumes in one folder", "mask"
+    ),
+    ActionSpec("import_mask", "File", "Import mask…", ("Ctrl+I",), "export-mask", needs="scan"),
+    ActionSpec("screenshot", "File", "Save picture of the window…", ("Ctrl+P",), "screenshot", needs="case"),
+    ActionSpec(SEPARATOR, "File", ""),
+    ActionSpec("quit", "File", "Quit", ("Ctrl+Q",)),
+    ActionSpec("undo", "Edit", "Undo", ("Ctrl+Z",), "undo"),
+    ActionSpec("redo", "Edit", "Redo", ("Ctrl+Shift+Z", "Ctrl+Y"), "redo"),
+    ActionSpec(SEPARATOR, "Edit", ""),
+    ActionSpec("cancel", "Edit", "Cancel", ("Esc",), "cancel", "Stop what is running"),
+    ActionSpec("remove_box", "Edit", "Remove box", ("Del",), "clear", needs="box"),
+    ActionSpec("clear_mask", "Edit", "Clear mask", ("Shift+Del",), "clear", needs="mask"),
+    ActionSpec(SEPARATOR, "Edit", ""),
+    ActionSpec("copy_volumes", "Edit", "Copy volumes", ("Ctrl+Shift+C",), "export-table", needs="mask"),
+    ActionSpec("tool_crosshair", "Tools", "Crosshair", ("C",), "crosshair", "Drag to move the crosshair", "scan", True),
+    ActionSpec("tool_window", "Tools", "Window / level", ("W",), "window", "Drag to change the greys", "scan", True),
+    ActionSpec("tool_box", "Tools", "Box", ("B",), "box", "Drag a rectangle round the haematoma", "scan", True),
+    ActionSpec("tool_brush", "Tools", "Brush", ("E",), "brush", "Paint into the mask", "scan", True),
+    ActionSpec("tool_eraser", "Tools", "Eraser", ("X",), "eraser", "Erase from the mask", "scan", True),
+    ActionSpec(SEPARATOR, "Tools", ""),
+    ActionSpec("brush_smaller", "Tools", "Smaller brush", ("[",), needs="scan"),
+    ActionSpec("brush_larger", "Tools", "Larger brush", ("]",), needs="scan"),
+    ActionSpec("fit", "View", "Fit to window", ("R",), "fit", "Show the whole head in every view", "scan"),
+    ActionSpec("overlay", "View", "Show mask", ("S",), "overlay", "Overlay on or off", "scan", True),
+    ActionSpec("maximise", "View", "Maximise view", ("F",), "maximise", "Or double-click a view", "scan"),
+    ActionSpec("slice_next", "View", "Next slice", ("PgUp",), needs="scan"),
+    ActionSpec("slice_previous", "View", "Previous slice", ("PgDown",), needs="scan"),
+    ActionSpec("go_to_lesion", "View", "Go to the haematoma", ("G",), "crosshair", needs="mask"),
+    ActionSpec(SEPARATOR, "View", ""),
+    ActionSpec("window_auto", "View", "Automatic window", ("0",), "window", needs="scan"),
+    ActionSpec("radiological", "View", "Radiological orientation", (), "", "Patient's right on the left", "scan", True),
+    ActionSpec("smooth", "View", "Smooth pixels", (), "", "Interpolate for display only", "scan", True),
+    ActionSpec(SEPARATOR, "View", ""),
+    ActionSpec("side_panel", "View", "Side panel", ("F9",), checkable=True),
+    ActionSpec("full_screen", "View", "Full screen", ("F11",), checkable=True),
+    ActionSpec("palette", "Help", "Find an action…", ("Ctrl+K",), "search"),
+    ActionSpec("keys", "Help", "Mouse and keys", ("F1",), "help"),
+    ActionSpec("about", "Help", "About HEMAVIEW", (), "info"),
+)
+
+MENUS = ("File", "Edit", "Tools", "View", "Help")
+
+TOOL_ACTIONS = {
+    Tool.CROSSHAIR: "tool_crosshair",
+    Tool.WINDOW: "tool_window",
+    Tool.BOX: "tool_box",
+    Tool.BRUSH: "tool_brush",
+    Tool.ERASER: "tool_eraser",
+}
+
+PRESET_COUNT = 9
+
+
+class Actions:
+    """The window's ``QAction`` objects by id, in menus; ``preset_1`` ... ``preset_9`` are the window presets."""
+
+    def __init__(self, window: QMainWindow) -> None:
+        self._window = window
+        self._by_id: dict[str, QAction] = {}
+        self._specs = {spec.id: spec for spec in SPECS if spec.id != SEPARATOR}
+        self._menus: dict[str, QMenu] = {name: window.menuBar().addMenu(f"&{name}") for name in MENUS}
+        tools = QActionGroup(window)
+        for spec in SPECS:
+            if spec.id == SEPARATOR:
+                self._menus[spec.menu].addSeparator()
+                continue
+            action = self._add(spec)
+            self._menus[spec.menu].addAction(action)
+            if spec.id in TOOL_ACTIONS.values():
+                tools.addAction(action)
+        self.presets = self._menus["View"].addMenu("Window presets")
+        for number in range(1, PRESET_COUNT + 1):
+            spec = ActionSpec(f"preset_{number}", "Window", f"Preset {number}", (str(number),), "window", needs="scan")
+            self._specs[spec.id] = spec
+            self.presets.addAction(self._add(spec))
+        self.presets.addAction(self["window_auto"])
+
+    def __getitem__(self, action_id: str) -> QAction:
+        return self._by_id[action_id]
+
+    def connect(self, handlers: dict[str, Callable[[], None]]) -> None:
+        """Call ``handlers[id]`` when the action is triggered."""
+        for action_id, handler in handlers.items():
+            self._by_id[action_id].triggered.connect(lambda _checked=False, run=handler: run())
+
+    def allow(self, *, case: bool, scan: bool, box: bool, mask: bool) -> None:
+        """Enable what can be done with what is there."""
+        there = {"": True, "case": case, "scan": scan, "box": box, "mask": mask}
+        for action_id, spec in self._specs.items():
+            if spec.needs:
+                self._by_id[action_id].setEnabled(there[spec.needs])
+
+    def all(self) -> list[tuple[str, QAction]]:
+        """Menu title and action of everything that can be found in the palette."""
+        return [(self._specs[action_id].menu, action) for action_id, action in self._by_id.items()]
+
+    def _add(self, spec: ActionSpec) -> QAction:
+        action = QAction(spec.text, self._window)
+        action.setObjectName(spec.id)
+        if spec.keys:
+            action.setShortcuts([QKeySequence(key) for key in spec.keys])
+            action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
+        if spec.icon:
+            action.setIcon(icon(spec.icon))
+        action.setCheckable(spec.checkable)
+        action.setIconVisibleInMenu(False)
+        keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+        tip = spec.tip or spec.text.rstrip("…")
+        action.setToolTip(
+            f"{spec.text.rstrip('…')} ({keys})<br>{tip}" if keys and spec.tip else f"{tip} ({keys})" if keys else tip
+        )
+        action.setStatusTip(spec.tip)
+        self._window.addAction(action)
+        self._by_id[spec.id] = action
+        return action

@@ -1,0 +1,66 @@
+"""Starting the window: for files from the command line, or on the sample case."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QCoreApplication, Qt, QTimer
+from PySide6.QtWidgets import QApplication
+
+from hemaview import __version__
+from hemaview.case import default_case_root
+from hemaview.errors import HemaviewError
+from hemaview.gui.icons import app_icon
+from hemaview.gui.main_window import MainWindow
+from hemaview.gui.theme import apply_theme
+
+
+def make_application(*, offscreen: bool = False) -> QApplication:
+    """The process's one ``QApplication`` in HEMAVIEW's dress; ``offscreen`` needs no screen at all.
+
+    Raises ``HemaviewError`` when there is no screen to open a window on.
+    """
+    running = QCoreApplication.instance()
+    if isinstance(running, QApplication):
+        apply_theme(running)
+        return running
+    if offscreen:
+        os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    elif not has_screen():
+        raise HemaviewError(
+            "There is no screen to open a window on; start HEMAVIEW on a desktop, or use 'hemaview segment' here."
+        )
+    QApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
+    app = QApplication(sys.argv[:1])
+    app.setApplicationName("hemaview")
+    app.setApplicationDisplayName("HEMAVIEW")
+    app.setApplicationVersion(__version__)
+    app.setDesktopFileName("hemaview")
+    app.setWindowIcon(app_icon())
+    apply_theme(app)
+    return app
+
+
+def has_screen() -> bool:
+    """Whether a window can be opened here."""
+    if not sys.platform.startswith("linux"):
+        return True
+    platform = os.environ.get("QT_QPA_PLATFORM", "")
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")) or platform.startswith(
+        ("offscreen", "minimal", "vnc", "linuxfb", "eglfs")
+    )
+
+
+def run(files: Sequence[Path] = (), *, demo: bool = False) -> int:
+    """Open the window, with ``files`` or the segmented sample in it; returns when it is closed."""
+    app = make_application()
+    window = MainWindow(default_case_root(), reopen=not files and not demo)
+    window.show()
+    if demo:
+        QTimer.singleShot(0, lambda: window.workflow.open_sample(segment=True))
+    elif files:
+        window.open_files([Path(f) for f in files])
+    return app.exec()

@@ -1,0 +1,539 @@
+"""The window: menus, toolbar, viewers and panels, all of them clients of one workflow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PySide6.QtCore import QEventLoop, QSize, Qt, QTimer
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QShowEvent
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QMainWindow,
+    QScrollArea,
+    QSizePolicy,
+    QStackedWidget,
+    QToolBar,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from hemaview.case import Case, Snapshot, recent_cases
+from hemaview.case import export as case_export
+from hemaview.errors import ExportError
+from hemaview.gui.about_dialog import AboutDialog
+from hemaview.gui.actions import PRESET_COUNT, TOOL_ACTIONS, Actions
+from hemaview.gui.command_palette import CommandPalette
+from hemaview.gui.display_panel import DisplayPanel
+from hemaview.gui.icons import app_icon, icon
+from hemaview.gui.inference_worker import EngineLoader
+from hemaview.gui.keys_dialog import KeysDialog
+from hemaview.gui.message_bar import MessageBar
+from hemaview.gui.scans_panel import ScansPanel
+from hemaview.gui.session import interrupted_cases
+from hemaview.gui.start_page import StartPage
+from hemaview.gui.status_line import StatusLine
+from hemaview.gui.theme import COLOURS, MARGIN, PANEL_WIDTH
+from hemaview.gui.view_state import Tool, ViewState
+from hemaview.gui.viewer_grid import ViewerGrid
+from hemaview.gui.volume_texts import clipboard_text
+from hemaview.gui.volumes_panel import VolumesPanel
+from hemaview.gui.workflow import Workflow
+from hemaview.imaging.windowing import WindowPreset, auto_window, presets
+from hemaview.segmentation.registry import load_engine
+from hemaview.surface import Mesh
+
+SCAN_FILTER = (
+    "Scans (*.nii *.nii.gz *.hdr *.img *.nrrd *.nhdr *.mha *.mhd *.dcm *.ima *.zip);;"
+    "All files, for DICOM without a suffix (*)"
+)
+MASK_FILTER = "Masks (*.nii *.nii.gz *.nrrd *.mha);;All files (*)"
+_TOOLBAR = (
+    ("open", "sample"),
+    ("undo", "redo"),
+    ("tool_crosshair", "tool_window", "tool_box", "tool_brush", "tool_eraser"),
+    ("fit", "overlay"),
+)
+_ENGINE_DELAY_MS = 120
+
+
+class MainWindow(QMainWindow):
+    """One window with at most one open case below ``case_root``.
+
+    ``engine_loader`` builds the segmentation engine in the inference thread, after the window is shown.
+    ``reopen`` shows the case again that a killed window had open.
+    """
+
+    def __init__(self, case_root: Path, *, engine_loader: EngineLoader = load_engine, reopen: bool = False) -> None:
+        super().__init__()
+        self.setObjectName("mainWindow")
+        self.setWindowTitle("HEMAVIEW")
+        self.setWindowIcon(app_icon())
+        self.setAcceptDrops(True)
+        self.setMinimumSize(960, 600)
+        self._reopen = reopen
+        self._started = False
+        self._presets: tuple[WindowPreset, ...] = ()
+        self._folder = ""
+
+        self.state = ViewState(self)
+        self.workflow = Workflow(case_root, engine_loader, self.state, self)
+        self.actions_table = Actions(self)
+        self.grid = ViewerGrid(self.state, self)
+        self.start_page = StartPage(self)
+        self.messages = MessageBar(self)
+        self.scans = ScansPanel(self)
+        self.volumes = VolumesPanel(self)
+        self.display = DisplayPanel(self.state, self)
+        self._status = StatusLine(self.state, self.statusBar())
+        self.statusBar().setSizeGripEnabled(False)
+
+        self._pages = QStackedWidget(self)
+        self._pages.addWidget(self.start_page)
+        self._pages.addWidget(self.grid)
+        self._side = self._side_panel()
+        central = QWidget(self)
+        column = QVBoxLayout()
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.messages)
+        column.addWidget(self._pages, 1)
+        row = QHBoxLayout(central)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addLayout(column, 1)
+        row.addWidget(self._side)
+        self.setCentralWidget(central)
+        self.addToolBar(self._tool_bar())
+        self.palette_box = CommandPalette(self)
+        self.actions_table["side_panel"].setChecked(True)
+        self._connect()
+        self._show_page()
+        self._follow_engine(None, "")
+        self.resize(1440, 900)
+
+    # For the outside
+
+    @property
+    def case(self) -> Case | None:
+        """The open case."""
+        return self.workflow.case
+
+    def open_files(self, paths: Sequence[Path]) -> None:
+        """Open scans as a new case, or a case folder."""
+        self.workflow.open_paths(paths)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is being loaded, computed or drawn any more."""
+        return not self.workflow.is_busy and (self.case is None or self.grid.space.is_settled)
+
+    def settle(self, timeout_s: float = 120.0) -> bool:
+        """Let the window work until it is settled or the time is up; returns whether it is settled."""
+        loop = QEventLoop()
+        timer = QTimer()
+        timer.setInterval(20)
+        calm = 0
+
+        def look() -> None:
+            nonlocal calm
+            calm = calm + 1 if self.is_settled else 0
+            if calm >= 5:
+                loop.quit()
+
+        timer.timeout.connect(look)
+        timer.start()
+        QTimer.singleShot(round(timeout_s * 1000), loop.quit)
+        loop.exec()
+        timer.stop()
+        return self.is_settled
+
+    def grab_to(self, path: Path) -> None:
+        """Save a picture of the window; ``ExportError`` when it cannot be written."""
+        if not self.grab().save(str(path)):
+            raise ExportError(f"The picture was not saved because '{path}' cannot be written; choose another folder.")
+
+    # Qt events
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Start what is slow once the window is on the screen."""
+        super().showEvent(event)
+        if self._started:
+            return
+        self._started = True
+        QTimer.singleShot(0, self.grid.space.start)
+        QTimer.singleShot(_ENGINE_DELAY_MS, self.workflow.start_engine)
+        if self._reopen:
+            QTimer.singleShot(0, self._reopen_interrupted)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Stop the workers and wait for them; every change is on the disk already."""
+        self.hide()
+        self.workflow.close()
+        self.grid.space.close_scene()
+        super().closeEvent(event)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Take files and folders."""
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open what was dropped."""
+        paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+        if paths:
+            event.acceptProposedAction()
+            self.open_files(paths)
+
+    # Layout
+
+    def _tool_bar(self) -> QToolBar:
+        bar = QToolBar("Tools", self)
+        bar.setObjectName("toolBar")
+        bar.setMovable(False)
+        bar.setIconSize(QSize(20, 20))
+        bar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
+        for group in _TOOLBAR:
+            for action_id in group:
+                bar.addAction(self.actions_table[action_id])
+            bar.addSeparator()
+        self._preset_button = QToolButton(bar)
+        self._preset_button.setProperty("kind", "menu")
+        self._preset_button.setText("Window")
+        self._preset_button.setToolTip("Window presets (1 to 9, 0 automatic)")
+        self._preset_button.setMenu(self.actions_table.presets)
+        self._preset_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        bar.addWidget(self._preset_button)
+        spacer = QWidget(bar)
+        spacer.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        bar.addWidget(spacer)
+        search = QToolButton(bar)
+        search.setProperty("kind", "menu")
+        search.setIcon(icon("search", COLOURS.muted))
+        search.setText("Find an action   Ctrl+K")
+        search.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        search.clicked.connect(self.actions_table["palette"].trigger)
+        bar.addWidget(search)
+        export = QToolButton(bar)
+        export.setProperty("kind", "primary")
+        export.setDefaultAction(self.actions_table["export_stl"])
+        export.setText("Export STL")
+        export.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        bar.addWidget(export)
+        for button in bar.findChildren(QToolButton):
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            if not button.accessibleName():
+                button.setAccessibleName(
+                    button.text() or (button.defaultAction().text() if button.defaultAction() else "")
+                )
+        self._export_button = export
+        return bar
+
+    def _side_panel(self) -> QWidget:
+        side = QWidget(self)
+        side.setObjectName("sidePanel")
+        side.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        side.setFixedWidth(PANEL_WIDTH)
+        body = QWidget(side)
+        body.setObjectName("sidePanelBody")
+        body.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        cards = QVBoxLayout(body)
+        cards.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
+        cards.setSpacing(MARGIN)
+        cards.addWidget(self.volumes)
+        cards.addWidget(self.display)
+        cards.addWidget(self.scans)
+        cards.addStretch(1)
+        scroll = QScrollArea(side)
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        scroll.setWidget(body)
+        layout = QVBoxLayout(side)
+        layout.setContentsMargins(1, 0, 0, 0)
+        layout.addWidget(scroll)
+        return side
+
+    def _connect(self) -> None:
+        flow, table = self.workflow, self.actions_table
+        self.grid.box_drawn.connect(flow.segment_box)
+        self.grid.brush_stroke.connect(flow.paint)
+        self.grid.probe_changed.connect(self._status.show_probe)
+        self.start_page.open_requested.connect(table["open"].trigger)
+        self.start_page.folder_requested.connect(table["open_folder"].trigger)
+        self.start_page.sample_requested.connect(table["sample"].trigger)
+        self.start_page.case_requested.connect(flow.open_case)
+        self.scans.scan_chosen.connect(flow.activate_scan)
+        self.volumes.copy_requested.connect(self._copy_volumes)
+        self.volumes.show_slice_requested.connect(self._show_tada_slice)
+        self._status.cancel_requested.connect(flow.cancel)
+
+        flow.message.connect(self.messages.show_message)
+        flow.task_changed.connect(self._follow_task)
+        flow.segmenting_changed.connect(self._follow_segmenting)
+        flow.case_changed.connect(self._show_page)
+        flow.scans_changed.connect(self._follow_scans)
+        flow.history_changed.connect(self._follow_case)
+        flow.derived_started.connect(self.volumes.show_pending)
+        flow.readings_changed.connect(self._follow_readings)
+        flow.mesh_changed.connect(self._follow_mesh)
+        flow.head_changed.connect(self.grid.space.set_head)
+        flow.engine_changed.connect(self._follow_engine)
+        flow.timing_changed.connect(self._status.show_timing)
+        self.state.volume_changed.connect(self._follow_volume)
+        self.state.tool_changed.connect(self._follow_tool)
+        self.state.overlay_changed.connect(self._follow_looks)
+        self.state.display_changed.connect(self._follow_looks)
+        self.state.window_changed.connect(self._follow_window)
+
+        state = self.state
+        handlers: dict[str, Any] = {
+            "open": self._ask_open,
+            "open_folder": self._ask_open_folder,
+            "add_scan": self._ask_add,
+            "sample": flow.open_sample,
+            "close_case": flow.close_case,
+            "export_stl": self._ask_export_stl,
+            "export_mask": self._ask_export_mask,
+            "export_volumes": self._ask_export_volumes,
+            "save_results": self._ask_save_results,
+            "import_mask": self._ask_import_mask,
+            "screenshot": self._ask_screenshot,
+            "quit": self.close,
+            "undo": flow.undo,
+            "redo": flow.redo,
+            "cancel": flow.cancel,
+            "remove_box": flow.remove_box,
+            "clear_mask": flow.clear_mask,
+            "copy_volumes": self._copy_volumes,
+            "brush_smaller": lambda: state.set_brush_radius(state.brush_radius_mm / 1.2),
+            "brush_larger": lambda: state.set_brush_radius(state.brush_radius_mm * 1.2),
+            "fit": self._fit,
+            "overlay": lambda: state.set_overlay(replace(state.overlay, visible=not state.overlay.visible)),
+            "maximise": self.grid.toggle_maximised,
+            "slice_next": lambda: self.grid.current.step(1),
+            "slice_previous": lambda: self.grid.current.step(-1),
+            "go_to_lesion": self._go_to_lesion,
+            "window_auto": self._window_auto,
+            "radiological": lambda: state.set_radiological(not state.radiological),
+            "smooth": lambda: state.set_smooth(not state.smooth),
+            "side_panel": self._toggle_side_panel,
+            "full_screen": self._toggle_full_screen,
+            "palette": lambda: self.palette_box.popup(table.all()),
+            "keys": lambda: KeysDialog(table, self).exec(),
+            "about": lambda: AboutDialog(self.workflow.engine, self).exec(),
+        }
+        for tool, action_id in TOOL_ACTIONS.items():
+            handlers[action_id] = lambda tool=tool: state.set_tool(tool)
+        for number in range(1, PRESET_COUNT + 1):
+            handlers[f"preset_{number}"] = lambda number=number: self._use_preset(number)
+        table.connect(handlers)
+
+    # What follows from changes
+
+    def _show_page(self) -> None:
+        case = self.case
+        there = case is not None
+        self._pages.setCurrentWidget(self.grid if there else self.start_page)
+        self._toggle_side_panel()
+        self.setWindowTitle(f"{case.name} – HEMAVIEW" if case is not None else "HEMAVIEW")
+        if not there:
+            self.start_page.show_recent(recent_cases(self.workflow.case_root))
+            self._status.show_timing(None)
+        else:
+            self.state.set_tool(Tool.CROSSHAIR)
+        self._follow_case()
+        self._follow_tool()
+        self._follow_looks()
+
+    def _follow_case(self) -> None:
+        case, table = self.case, self.actions_table
+        scan = case is not None and self.state.volume is not None
+        mask = case is not None and case.mask is not None
+        table.allow(case=case is not None, scan=scan, box=case is not None and case.box is not None, mask=mask)
+        for action_id, can, text in (
+            ("undo", case is not None and case.can_undo, case.undo_text if case is not None else ""),
+            ("redo", case is not None and case.can_redo, case.redo_text if case is not None else ""),
+        ):
+            verb = action_id.capitalize()
+            table[action_id].setEnabled(can)
+            table[action_id].setText(f"{verb} {text.lower()}" if can and text else verb)
+
+    def _follow_scans(self) -> None:
+        case = self.case
+        self.scans.show_scans(case.scans if case is not None else (), case.active_scan if case is not None else None)
+        if case is not None:
+            self.setWindowTitle(f"{case.name} – HEMAVIEW")
+        self._follow_case()
+
+    def _follow_volume(self) -> None:
+        volume = self.state.volume
+        self._presets = presets(volume.modality, auto_window(volume)) if volume is not None else ()
+        for number in range(1, PRESET_COUNT + 1):
+            action = self.actions_table[f"preset_{number}"]
+            preset = next((p for p in self._presets if p.key == str(number)), None)
+            action.setVisible(preset is not None)
+            action.setText(preset.name if preset is not None else f"Preset {number}")
+        self._follow_case()
+        self._follow_window()
+
+    def _follow_window(self) -> None:
+        window = self.state.window
+        name = next((p.name for p in self._presets if p.window == window), "Custom")
+        self._preset_button.setText(f"{name}  ▾" if self._presets else "Window  ▾")
+        self._preset_button.setEnabled(bool(self._presets))
+
+    def _follow_tool(self) -> None:
+        self.actions_table[TOOL_ACTIONS[self.state.tool]].setChecked(True)
+
+    def _follow_looks(self) -> None:
+        table = self.actions_table
+        table["overlay"].setChecked(self.state.overlay.visible)
+        table["radiological"].setChecked(self.state.radiological)
+        table["smooth"].setChecked(self.state.smooth)
+
+    def _follow_readings(self, readings: Any, tada: Any) -> None:
+        self.volumes.show_readings(readings, tada)
+        self._follow_case()
+
+    def _follow_mesh(self, mesh: Mesh | None) -> None:
+        self.grid.space.set_lesion(mesh)
+        self._follow_case()
+
+    def _follow_task(self, label: str, fraction: float) -> None:
+        self._status.show_work(label, fraction)
+        self._follow_busy()
+
+    def _follow_segmenting(self, running: bool, done: int, total: int) -> None:
+        self._status.show_work("Segmenting" if running else "", done / total if total else 0.0)
+        self._follow_busy()
+
+    def _follow_busy(self) -> None:
+        # Esc also belongs to gestures in the viewers, so it is taken only while there is something to cancel.
+        self.actions_table["cancel"].setEnabled(self.workflow.is_waited_for)
+
+    def _follow_engine(self, info: Any, problem: str) -> None:
+        self._status.show_engine(info, problem)
+
+    # Handlers
+
+    def _reopen_interrupted(self) -> None:
+        cases = interrupted_cases(self.workflow.case_root)
+        if cases and self.case is None and not self.workflow.is_busy:
+            self.workflow.open_case(cases[0], interrupted=True)
+
+    def _ask_open(self) -> None:
+        names, _ = QFileDialog.getOpenFileNames(self, "Open scan", self._folder, SCAN_FILTER)
+        self._open_asked([Path(name) for name in names])
+
+    def _ask_open_folder(self) -> None:
+        name = QFileDialog.getExistingDirectory(self, "Open DICOM folder", self._folder)
+        self._open_asked([Path(name)] if name else [])
+
+    def _ask_add(self) -> None:
+        names, _ = QFileDialog.getOpenFileNames(self, "Add scan to this case", self._folder, SCAN_FILTER)
+        self._open_asked([Path(name) for name in names], add=True)
+
+    def _open_asked(self, paths: list[Path], *, add: bool = False) -> None:
+        if paths:
+            self._folder = str(paths[0].parent)
+            self.workflow.open_paths(paths, add=add)
+
+    def _ask_export_stl(self) -> None:
+        self._export("Export STL", "haematoma.stl", "STL surface in LPS millimetres (*.stl)", case_export.export_stl)
+
+    def _ask_export_mask(self) -> None:
+        self._export("Export mask", "mask.nii.gz", "NIfTI label map (*.nii.gz)", case_export.export_mask)
+
+    def _ask_export_volumes(self) -> None:
+        self._export("Export volumes", "volumes.csv", "Table (*.csv)", case_export.export_csv)
+
+    def _export(self, title: str, name: str, kind: str, write: Any) -> None:
+        chosen, _ = QFileDialog.getSaveFileName(self, title, self._suggested(name), kind)
+        if not chosen:
+            return
+        path = Path(chosen)
+        suffix = name[name.index(".") :]
+        if not path.name.lower().endswith(suffix):
+            path = path.with_name(path.name + suffix)
+        self._folder = str(path.parent)
+        self.workflow.export(title, lambda snapshot: write(snapshot, path), path)
+
+    def _ask_save_results(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, "Save STL, mask and volumes in a folder", self._folder)
+        if not chosen:
+            return
+        folder = Path(chosen)
+        self._folder = chosen
+
+        def write(snapshot: Snapshot) -> Any:
+            case_export.export_mask(snapshot, folder / "mask.nii.gz")
+            case_export.export_csv(snapshot, folder / "volumes.csv")
+            return case_export.export_stl(snapshot, folder / "haematoma.stl")
+
+        self.workflow.export("Saving all results", write, folder / "haematoma.stl, mask.nii.gz and volumes.csv")
+
+    def _ask_import_mask(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(
+            self, "Import mask", self._folder, "Masks (*.nii *.nii.gz *.nrrd *.mha);;All files (*)"
+        )
+        if name:
+            self.workflow.import_mask(Path(name))
+
+    def _ask_screenshot(self) -> None:
+        name, _ = QFileDialog.getSaveFileName(self, "Save picture", self._suggested("hemaview.png"), "Picture (*.png)")
+        if name:
+            path = Path(name) if name.lower().endswith(".png") else Path(f"{name}.png")
+            try:
+                self.grab_to(path)
+            except ExportError as error:
+                self.messages.show_message("error", str(error))
+            else:
+                self.messages.show_message("info", f"Saved {path.name} in {path.parent}.")
+
+    def _suggested(self, name: str) -> str:
+        folder = self._folder
+        if not folder and self.case is not None and self.case.active_scan is not None:
+            folder = str(self.case.active_scan.path.parent)
+        return str(Path(folder) / name)
+
+    def _copy_volumes(self) -> None:
+        if self.volumes.readings is not None:
+            QGuiApplication.clipboard().setText(clipboard_text(self.volumes.readings))
+            self.messages.show_message("info", "The volumes are on the clipboard.")
+
+    def _show_tada_slice(self) -> None:
+        if self.state.tada is not None:
+            self.state.set_cursor_lps(np.mean(self.state.tada.a_segment, axis=0))
+
+    def _go_to_lesion(self) -> None:
+        if (bounds := self.state.mask_bounds) is not None:
+            k, j, i = ((s.start + s.stop - 1) / 2 for s in bounds)
+            self.state.set_cursor(np.round((i, j, k)))
+
+    def _fit(self) -> None:
+        self.grid.fit()
+        self.grid.space.reset_camera()
+
+    def _use_preset(self, number: int) -> None:
+        preset = next((p for p in self._presets if p.key == str(number)), None)
+        if preset is not None:
+            self.state.set_window(preset.window)
+
+    def _window_auto(self) -> None:
+        if self.state.volume is not None:
+            self.state.set_window(auto_window(self.state.volume))
+
+    def _toggle_side_panel(self) -> None:
+        self._side.setVisible(self.case is not None and self.actions_table["side_panel"].isChecked())
+
+    def _toggle_full_screen(self) -> None:
+        if self.isFullScreen():
+            self.showNormal()
+        else:
+            self.showFullScreen()

@@ -1,0 +1,69 @@
+"""One sentence above the viewers: what went wrong and what to do; never in the way of the work."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
+
+from hemaview.gui.icons import icon, pixmap
+from hemaview.gui.theme import COLOURS, GAP, MARGIN
+
+_ICONS = {"error": ("warning", COLOURS.error), "warning": ("warning", COLOURS.warning), "info": ("check", COLOURS.good)}
+_INFO_MS = 6000
+
+
+class MessageBar(QFrame):
+    """Shows the latest message until it is dismissed; an "info" goes by itself after a few seconds."""
+
+    dismissed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("messageBar")
+        self._picture = QLabel(self)
+        self._text = QLabel(self)
+        self._text.setWordWrap(True)
+        self._text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        close = QToolButton(self)
+        close.setIcon(icon("close"))
+        close.setToolTip("Dismiss")
+        close.setAccessibleName("Dismiss the message")
+        close.clicked.connect(self.dismiss)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(MARGIN + 4, 4, GAP, 4)
+        layout.setSpacing(MARGIN)
+        layout.addWidget(self._picture)
+        layout.addWidget(self._text, 1)
+        layout.addWidget(close)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self.dismiss)
+        self.hide()
+
+    @property
+    def text(self) -> str:
+        """The sentence on display; empty when the bar is hidden."""
+        return "" if self.isHidden() else self._text.text()
+
+    def show_message(self, severity: str, sentence: str) -> None:
+        """Show a sentence as "info", "warning" or "error"; an info does not push away an error still unread."""
+        if severity == "info" and not self.isHidden() and self.property("severity") == "error":
+            return
+        name, colour = _ICONS[severity]
+        self._picture.setPixmap(pixmap(name, 18, colour))
+        self._text.setText(sentence)
+        self.setAccessibleName(f"{severity}: {sentence}")
+        if self.property("severity") != severity:
+            self.setProperty("severity", severity)
+            self.style().unpolish(self)
+            self.style().polish(self)
+        self._timer.stop()
+        if severity == "info":
+            self._timer.start(_INFO_MS)
+        self.show()
+
+    def dismiss(self) -> None:
+        """Take the message away."""
+        self._timer.stop()
+        self.hide()
+        self.dismissed.emit()

@@ -1,0 +1,245 @@
+"""The 3D scene: the haematoma's surface, the three slices as pictures in space, the head's outline, the box.
+
+Pure pyvista, no Qt: the same scene is drawn in a window, or off screen for a picture. Coordinates are LPS mm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyvista as pv
+from numpy.typing import ArrayLike, NDArray
+from vtkmodules.util.numpy_support import numpy_to_vtk
+from vtkmodules.vtkCommonCore import VTK_UNSIGNED_CHAR
+from vtkmodules.vtkCommonDataModel import vtkImageData
+from vtkmodules.vtkRenderingCore import vtkTexture
+
+from hemaview.imaging import Geometry, Volume
+from hemaview.imaging.windowing import Window, to_grey8
+from hemaview.segmentation.contract import BoxPrompt
+from hemaview.surface import Mesh
+
+_BOX_EDGES = ((0, 1), (1, 3), (3, 2), (2, 0), (4, 5), (5, 7), (7, 6), (6, 4), (0, 4), (1, 5), (2, 6), (3, 7))
+_AIR_GREY = 10
+_SLICE_OPACITY = 0.82
+_MOST_TEXTURE = 512
+
+
+@dataclass(frozen=True)
+class SceneColours:
+    """Colours as ``#rrggbb``."""
+
+    ground_top: str
+    ground_bottom: str
+    lesion: str
+    head: str
+    box: str
+    frames: tuple[str, str, str]
+    text: str
+
+
+class _SlicePicture:
+    """One slice of the scan as a textured quadrilateral; ``axis`` is the voxel axis it lies across."""
+
+    def __init__(self, plotter: pv.BasePlotter, axis: int, colour: str) -> None:
+        self.axis = axis
+        self._quad = pv.PolyData(np.zeros((4, 3)), faces=[4, 0, 1, 2, 3])
+        self._quad.active_texture_coordinates = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=np.float32)
+        self._image = vtkImageData()
+        self._texture = vtkTexture()
+        self._texture.SetInputData(self._image)
+        self._texture.InterpolateOn()
+        self._texture.SetColorModeToDirectScalars()
+        self._pixels: NDArray[np.uint8] | None = None
+        self.actor = plotter.add_mesh(
+            self._quad, color="white", lighting=False, opacity=_SLICE_OPACITY, pickable=False, render=False
+        )
+        self.actor.SetTexture(self._texture)
+        self._border = pv.PolyData(np.zeros((4, 3)), lines=[5, 0, 1, 2, 3, 0])
+        self.frame = plotter.add_mesh(self._border, color=colour, line_width=1.5, lighting=False, render=False)
+
+    def show(self, volume: Volume, index: int, window: Window) -> None:
+        """Put slice ``index`` at its place in the patient."""
+        across, down = (a for a in range(3) if a != self.axis)
+        size = volume.geometry.size
+        corners = np.empty((4, 3))
+        corners[:, self.axis] = index
+        corners[:, across] = (-0.5, size[across] - 0.5, size[across] - 0.5, -0.5)
+        corners[:, down] = (-0.5, -0.5, size[down] - 0.5, size[down] - 0.5)
+        points = volume.geometry.index_to_lps(corners)
+        self._quad.points = points
+        self._border.points = points
+        page = np.take(volume.array, index, axis=2 - self.axis)
+        step = max(1, -(-max(page.shape) // _MOST_TEXTURE))
+        grey = to_grey8(np.ascontiguousarray(page[::step, ::step]), window)
+        pixels = np.empty((*grey.shape, 2), dtype=np.uint8)
+        pixels[..., 0] = grey
+        # Air is seen through, so that three slices do not wall up the scene.
+        pixels[..., 1] = np.where(grey > _AIR_GREY, 255, 0)
+        self._pixels = pixels
+        scalars = numpy_to_vtk(pixels.reshape(-1, 2), deep=False, array_type=VTK_UNSIGNED_CHAR)
+        self._image.SetDimensions(grey.shape[1], grey.shape[0], 1)
+        self._image.GetPointData().SetScalars(scalars)
+        self._image.Modified()
+
+    def set_visible(self, visible: bool) -> None:
+        """Show or hide the slice with its frame."""
+        self.actor.SetVisibility(visible)
+        self.frame.SetVisibility(visible)
+
+
+class Scene3D:
+    """Everything in the 3D view. Changes take effect at the next ``render`` of the plotter."""
+
+    def __init__(self, plotter: pv.BasePlotter, colours: SceneColours) -> None:
+        self._plotter = plotter
+        self._colours = colours
+        self._volume: Volume | None = None
+        self._window = Window(0.0, 1.0)
+        self._slices: list[_SlicePicture] = []
+        self._lesion: pv.Actor | None = None
+        self._head: pv.Actor | None = None
+        self._box: pv.Actor | None = None
+        self._box_lines: pv.PolyData | None = None
+        self.slices_visible = True
+        self.head_visible = True
+        plotter.set_background(colours.ground_bottom, top=colours.ground_top)
+        plotter.enable_anti_aliasing("fxaa")
+
+    def set_volume(self, volume: Volume | None, window: Window) -> None:
+        """Show another scan; surface, head and box of the one before go."""
+        for picture in self._slices:
+            self._plotter.remove_actor([picture.actor, picture.frame], render=False)
+        self._slices = []
+        self.set_lesion(None)
+        self.set_head(None)
+        self.set_box(None)
+        self._volume, self._window = volume, window
+        if volume is not None:
+            order = _lps_axes(volume.geometry)
+            for colour, axis in zip(self._colours.frames, order, strict=True):
+                self._slices.append(_SlicePicture(self._plotter, axis, colour))
+            self.set_slices_visible(self.slices_visible)
+
+    def set_cursor(self, ijk: ArrayLike, window: Window) -> None:
+        """Show the slices through voxel (i, j, k)."""
+        if self._volume is None:
+            return
+        self._window = window
+        for picture in self._slices:
+            last = self._volume.geometry.size[picture.axis] - 1
+            index = int(np.clip(np.floor(np.asarray(ijk)[picture.axis] + 0.5), 0, last))
+            picture.show(self._volume, index, window)
+
+    def set_lesion(self, mesh: Mesh | None) -> None:
+        """Show the haematoma's surface."""
+        if mesh is None:
+            self._lesion = self._remove(self._lesion)
+            return
+        surface = _poly_data(mesh)
+        if self._lesion is not None:
+            self._lesion.mapper.SetInputData(surface)
+            return
+        self._lesion = self._plotter.add_mesh(
+            surface,
+            color=self._colours.lesion,
+            smooth_shading=True,
+            specular=0.35,
+            specular_power=18,
+            ambient=0.18,
+            diffuse=0.85,
+            reset_camera=False,
+            render=False,
+        )
+
+    def set_head(self, outline: Mesh | None) -> None:
+        """Show the head's outline as a pale shell."""
+        self._head = self._remove(self._head)
+        if outline is not None:
+            self._head = self._plotter.add_mesh(
+                _poly_data(outline),
+                color=self._colours.head,
+                opacity=0.10,
+                smooth_shading=True,
+                culling="front",
+                specular=0.2,
+                pickable=False,
+                reset_camera=False,
+                render=False,
+            )
+            self._head.SetVisibility(self.head_visible)
+
+    def set_box(self, box: BoxPrompt | None) -> None:
+        """Show the edges of the prompt's box on the scan's grid."""
+        if box is None or self._volume is None:
+            self._box = self._remove(self._box)
+            return
+        lower, upper = box.index_bounds(self._volume.geometry)
+        corners = np.array([[(lower, upper)[(n >> axis) & 1][axis] for axis in range(3)] for n in range(8)])
+        points = self._volume.geometry.index_to_lps(corners)
+        if self._box is not None and self._box_lines is not None:
+            self._box_lines.points = points
+            return
+        lines = np.array([[2, a, b] for a, b in _BOX_EDGES]).ravel()
+        self._box_lines = pv.PolyData(points, lines=lines)
+        self._box = self._plotter.add_mesh(
+            self._box_lines, color=self._colours.box, line_width=2, lighting=False, reset_camera=False, render=False
+        )
+
+    def set_slices_visible(self, visible: bool) -> None:
+        """Show or hide the slices."""
+        self.slices_visible = visible
+        for picture in self._slices:
+            picture.set_visible(visible)
+
+    def set_head_visible(self, visible: bool) -> None:
+        """Show or hide the head's outline."""
+        self.head_visible = visible
+        if self._head is not None:
+            self._head.SetVisibility(visible)
+
+    def look_from(self, direction: ArrayLike, up: ArrayLike = (0.0, 0.0, 1.0)) -> None:
+        """Look at the head's middle from ``direction`` (LPS), the whole scan in sight."""
+        if self._volume is None:
+            return
+        size = np.asarray(self._volume.geometry.size)
+        corners = np.array([[(-0.5, size[axis] - 0.5)[(n >> axis) & 1] for axis in range(3)] for n in range(8)])
+        points = self._volume.geometry.index_to_lps(corners)
+        middle = points.mean(axis=0)
+        way = np.asarray(direction, dtype=np.float64)
+        distance = float(np.linalg.norm(points - middle, axis=1).max())
+        camera = self._plotter.camera
+        camera.focal_point = tuple(middle)
+        camera.position = tuple(middle + way / np.linalg.norm(way) * distance * 3)
+        camera.up = tuple(np.asarray(up, dtype=np.float64))
+        self._plotter.reset_camera(render=False)
+        camera.zoom(1.25)
+        self._plotter.renderer.reset_camera_clipping_range()
+
+    def add_directions(self) -> None:
+        """Put the small marker of the patient's directions (L, P, S) into a corner."""
+        self._plotter.add_axes(
+            xlabel="L", ylabel="P", zlabel="S", line_width=2, color=self._colours.text,
+            x_color=self._colours.frames[1], y_color=self._colours.frames[2], z_color=self._colours.frames[0],
+            viewport=(0.0, 0.0, 0.16, 0.2),
+        )  # fmt: skip
+
+    def _remove(self, actor: pv.Actor | None) -> None:
+        if actor is not None:
+            self._plotter.remove_actor(actor, render=False)
+
+
+def _poly_data(mesh: Mesh) -> pv.PolyData:
+    surface = pv.PolyData.from_regular_faces(mesh.points, mesh.triangles)
+    return surface.compute_normals(cell_normals=False, split_vertices=False, consistent_normals=False)
+
+
+def _lps_axes(geometry: Geometry) -> tuple[int, int, int]:
+    """The voxel axes that lie across the axial, sagittal and coronal slices."""
+    from hemaview.imaging import Plane, plane_view
+
+    axial, sagittal, coronal = (
+        plane_view(geometry, plane).slice_axis for plane in (Plane.AXIAL, Plane.SAGITTAL, Plane.CORONAL)
+    )
+    return axial, sagittal, coronal

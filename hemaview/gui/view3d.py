@@ -1,0 +1,406 @@
+"""The 3D pane: hosts the scene on a real screen, off screen as a picture, or says why there is none."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any, Protocol
+
+import numpy as np
+from PySide6.QtCore import QRect, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import (
+    QColor,
+    QGuiApplication,
+    QImage,
+    QMouseEvent,
+    QOffscreenSurface,
+    QOpenGLContext,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+    QShowEvent,
+)
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+
+from hemaview.gui.cards import WrappedLabel
+from hemaview.gui.icons import icon, pixmap
+from hemaview.gui.theme import COLOURS, MARGIN
+from hemaview.gui.view_state import ViewState
+from hemaview.surface import Mesh
+
+_log = logging.getLogger(__name__)
+
+NO_OPENGL = (
+    "The 3D view needs OpenGL, which this screen does not offer; update the graphics driver. "
+    "The three slice views, volumes and exports work without it."
+)
+_RENDER_DELAY_MS = 25
+_VIEWS = (("Front", (0.15, -1.0, 0.2)), ("Left", (1.0, -0.15, 0.2)), ("Above", (0.0, -0.35, 1.0)))
+_START_DIRECTION = (0.75, -1.0, 0.55)
+
+
+def opengl_available() -> bool:
+    """Whether a window here can have an OpenGL 3.2 context, which VTK needs; asked of Qt, so nothing can crash."""
+    context = QOpenGLContext()
+    if not context.create():
+        return False
+    surface = QOffscreenSurface()
+    surface.setFormat(context.format())
+    surface.create()
+    if not surface.isValid() or not context.makeCurrent(surface):
+        return False
+    version = context.format().version()
+    context.doneCurrent()
+    return version >= (3, 2)
+
+
+class Host(Protocol):
+    """Where the scene is drawn."""
+
+    plotter: Any
+    widget: QWidget
+
+    def render(self) -> None:
+        """Draw the scene as it is now."""
+
+    def close(self) -> None:
+        """Give the graphics memory back."""
+
+
+class WindowHost:
+    """The scene in the window, turned with the mouse."""
+
+    def __init__(self, parent: QWidget) -> None:
+        from pyvistaqt import QtInteractor
+
+        self.plotter = QtInteractor(parent, auto_update=False, line_smoothing=False, multi_samples=0)
+        self.widget: QWidget = self.plotter
+        self.widget.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        # VTK answers letters with wireframes and even with quitting; here letters belong to the window.
+        for event in ("CharEvent", "KeyPressEvent"):
+            self.plotter.iren.interactor.RemoveObservers(event)
+
+    def render(self) -> None:
+        """Draw the scene as it is now."""
+        self.plotter.render()
+
+    def close(self) -> None:
+        """Give the graphics memory back."""
+        self.plotter.close()
+
+
+class PictureHost:
+    """The scene drawn off screen and shown as a picture, for platforms without a window system."""
+
+    def __init__(self, parent: QWidget) -> None:
+        import pyvista as pv
+
+        self.plotter = pv.Plotter(off_screen=True, window_size=(640, 480))
+        self.widget: _Picture = _Picture(parent)
+
+    def render(self) -> None:
+        """Draw the scene as it is now."""
+        size = self.widget.size()
+        self.plotter.window_size = (max(size.width(), 64), max(size.height(), 64))
+        self.widget.set_pixels(np.ascontiguousarray(self.plotter.screenshot(return_img=True)))
+
+    def close(self) -> None:
+        """Give the graphics memory back."""
+        self.plotter.close()
+
+
+class _Picture(QWidget):
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._pixels: np.ndarray | None = None
+
+    def set_pixels(self, pixels: np.ndarray) -> None:
+        self._pixels = pixels
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        if self._pixels is not None:
+            rows, columns, channels = self._pixels.shape
+            image = QImage(self._pixels.data, columns, rows, columns * channels, QImage.Format.Format_RGB888)
+            painter = QPainter(self)
+            painter.drawImage(QRect(0, 0, self.width(), self.height()), image)
+            painter.end()
+
+
+class View3D(QFrame):
+    """The pane in the window. It follows the view state, draws at most once per few milliseconds, and never
+    while hidden. ``ready`` is emitted when the scene (or the sentence in its place) is there;
+    ``maximise_requested`` at a double-click on the title row.
+    """
+
+    ready = Signal()
+    maximise_requested = Signal()
+    _loaded = Signal(object)
+
+    def __init__(self, state: ViewState, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._state = state
+        self._host: Host | None = None
+        self._scene: Any = None
+        self._lesion: Mesh | None = None
+        self._head: Mesh | None = None
+        self._stale = False
+        self._camera_set = False
+        self._closed = False
+        self.problem: str | None = None
+
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(2, 2, 2, 2)
+        self._layout.setSpacing(0)
+        self._layout.addWidget(self._controls())
+        self._placeholder = QLabel("Preparing the 3D view…", self)
+        self._placeholder.setProperty("kind", "muted")
+        self._placeholder.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._layout.addWidget(self._placeholder, 1)
+
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_RENDER_DELAY_MS)
+        self._timer.timeout.connect(self._render)
+        self._loaded.connect(self._build)
+        state.volume_changed.connect(self._follow_volume)
+        state.cursor_changed.connect(self._follow_cursor)
+        state.window_changed.connect(self._follow_cursor)
+        state.box_changed.connect(self._follow_box)
+
+    @property
+    def has_scene(self) -> bool:
+        """Whether the scene is drawn (not still loading, not replaced by a sentence)."""
+        return self._scene is not None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing waits to be drawn."""
+        return self.problem is not None or (self._scene is not None and not self._timer.isActive())
+
+    @property
+    def lesion(self) -> Mesh | None:
+        """The surface on display."""
+        return self._lesion
+
+    def start(self) -> None:
+        """Load the graphics libraries in the background, then build the scene; called once the window is shown."""
+        offscreen = QGuiApplication.platformName() in ("offscreen", "minimal")
+        if not offscreen and not opengl_available():
+            self._show_problem(NO_OPENGL)
+            return
+
+        def load() -> None:
+            failure: Exception | None = None
+            try:
+                import pyvista  # noqa: F401
+
+                import hemaview.gui.scene3d  # noqa: F401
+
+                if not offscreen:
+                    import pyvistaqt  # noqa: F401
+            except Exception as error:
+                failure = error
+            if not self._closed:
+                self._loaded.emit(failure)
+
+        self._loader = threading.Thread(target=load, name="load-3d", daemon=True)
+        self._loader.start()
+
+    def close_scene(self) -> None:
+        """Stop drawing and give the graphics memory back; call before the window goes."""
+        self._closed = True
+        self._timer.stop()
+        if self._host is not None:
+            self._host.close()
+            self._host = None
+            self._scene = None
+
+    def set_lesion(self, mesh: Mesh | None) -> None:
+        """Show the haematoma's surface."""
+        self._lesion = mesh
+        if self._scene is not None:
+            self._scene.set_lesion(mesh)
+            self._request()
+
+    def set_head(self, outline: Mesh | None) -> None:
+        """Show the head's outline."""
+        self._head = outline
+        if self._scene is not None:
+            self._scene.set_head(outline)
+            self._request()
+
+    def reset_camera(self) -> None:
+        """Look at the whole head from the front left, slightly above."""
+        self._look(_START_DIRECTION)
+
+    def _look(self, direction: tuple[float, float, float]) -> None:
+        if self._scene is not None:
+            self._scene.look_from(direction)
+            self._request()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Panel and coloured border, as round the slice viewers."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        border = QColor(COLOURS.space)
+        border.setAlpha(130)
+        painter.setPen(QPen(border, 1.5))
+        painter.setBrush(QColor(COLOURS.panel))
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 6, 6)
+        painter.end()
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """A double-click on the title row maximises the pane."""
+        self.maximise_requested.emit()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Draw what changed while hidden."""
+        super().showEvent(event)
+        if self._stale:
+            self._request()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Draw at the new size."""
+        super().resizeEvent(event)
+        self._request()
+
+    def _controls(self) -> QWidget:
+        bar = QWidget(self)
+        layout = QHBoxLayout(bar)
+        layout.setContentsMargins(10, 0, 2, 0)
+        layout.setSpacing(2)
+        self._title = QLabel("3D", bar)
+        self._title.setStyleSheet(f"color: {COLOURS.space}; font-weight: 600; background: transparent;")
+        layout.addWidget(self._title)
+        layout.addStretch(1)
+        self.slices_button = self._toggle("Slices", "Show the three slices", "set_slices_visible")
+        self.head_button = self._toggle(
+            "Head", "Show the outline of the head", lambda on: self._scene.set_head_visible(on)
+        )
+        layout.addWidget(self.slices_button)
+        layout.addWidget(self.head_button)
+        for name, direction in _VIEWS:
+            button = QToolButton(bar)
+            button.setText(name)
+            button.setToolTip(f"Look from the {'top' if name == 'Above' else name.lower()}")
+            button.clicked.connect(lambda _checked=False, way=direction: self._look(way))
+            layout.addWidget(button)
+        reset = QToolButton(bar)
+        reset.setIcon(icon("reset-view", COLOURS.muted))
+        reset.setIconSize(QSize(14, 14))
+        reset.setToolTip("Reset the camera")
+        reset.setAccessibleName("Reset the camera of the 3D view")
+        reset.clicked.connect(self.reset_camera)
+        layout.addWidget(reset)
+        larger = QToolButton(bar)
+        larger.setIcon(icon("maximise", COLOURS.muted))
+        larger.setIconSize(QSize(14, 14))
+        larger.setToolTip("Show only this view, or all again (double-click on this row)")
+        larger.setAccessibleName("Maximise the 3D view")
+        larger.clicked.connect(self.maximise_requested)
+        layout.addWidget(larger)
+        for button in bar.findChildren(QToolButton):
+            button.setProperty("kind", "small")
+            button.setFixedHeight(24)
+        bar.setFixedHeight(28)
+        self._bar = bar
+        return bar
+
+    def _toggle(self, text: str, tip: str, setter: str) -> QToolButton:
+        button = QToolButton(self)
+        button.setText(text)
+        button.setToolTip(tip)
+        button.setCheckable(True)
+        button.setChecked(True)
+
+        def toggled(on: bool) -> None:
+            if self._scene is not None:
+                getattr(self._scene, setter)(on)
+                self._request()
+
+        button.toggled.connect(toggled)
+        return button
+
+    def _build(self, failure: Exception | None) -> None:
+        if self._closed:
+            return
+        try:
+            if failure is not None:
+                raise failure
+            from hemaview.gui.scene3d import Scene3D, SceneColours
+
+            offscreen = QGuiApplication.platformName() in ("offscreen", "minimal")
+            host: Host = PictureHost(self) if offscreen else WindowHost(self)
+            colours = SceneColours(
+                ground_top="#1b2430", ground_bottom=COLOURS.window, lesion=COLOURS.lesion, head="#c9d6e6",
+                box=COLOURS.box, frames=(COLOURS.axial, COLOURS.sagittal, COLOURS.coronal), text=COLOURS.text,
+            )  # fmt: skip
+            scene = Scene3D(host.plotter, colours)
+            scene.add_directions()
+        except Exception:
+            _log.exception("the 3D view could not be built")
+            self._show_problem(NO_OPENGL)
+            return
+        self._host, self._scene = host, scene
+        self._layout.replaceWidget(self._placeholder, host.widget)
+        self._layout.setStretchFactor(host.widget, 1)
+        self._placeholder.hide()
+        host.widget.show()
+        self._follow_volume()
+        self.ready.emit()
+
+    def _show_problem(self, sentence: str) -> None:
+        self.problem = sentence
+        message = QWidget(self)
+        layout = QVBoxLayout(message)
+        layout.setContentsMargins(MARGIN * 2, MARGIN * 2, MARGIN * 2, MARGIN * 2)
+        picture = QLabel(message)
+        picture.setPixmap(pixmap("info", 28, COLOURS.muted))
+        picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        words = WrappedLabel(sentence, "muted", message)
+        words.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        layout.addStretch(1)
+        layout.addWidget(picture)
+        layout.addWidget(words)
+        layout.addStretch(1)
+        self._layout.replaceWidget(self._placeholder, message)
+        self._layout.setStretchFactor(message, 1)
+        self._placeholder.hide()
+        for button in self._bar.findChildren(QToolButton):
+            button.setEnabled(False)
+        self.ready.emit()
+
+    def _follow_volume(self) -> None:
+        if self._scene is None:
+            return
+        volume = self._state.volume
+        self._scene.set_volume(volume, self._state.window)
+        self._scene.set_head(self._head)
+        self._scene.set_lesion(self._lesion)
+        self._follow_cursor()
+        self._follow_box()
+        if volume is not None:
+            self.reset_camera()
+        self._request()
+
+    def _follow_cursor(self) -> None:
+        self._request()
+
+    def _follow_box(self) -> None:
+        if self._scene is not None:
+            self._scene.set_box(self._state.box)
+            self._request()
+
+    def _request(self) -> None:
+        self._stale = True
+        if self._scene is not None and self.isVisible() and not self._timer.isActive():
+            self._timer.start()
+
+    def _render(self) -> None:
+        if self._scene is None or self._host is None or not self.isVisible():
+            return
+        self._stale = False
+        self._scene.set_cursor(self._state.cursor, self._state.window)
+        self._host.render()
