@@ -228,7 +228,7 @@ class Installer:
     def pip(self, *arguments: str) -> str | None:
         """Run `pip install`; None when it succeeded, else its output."""
         command = [self.python, "-m", "pip", "install", "--progress-bar", "off", "--only-binary", ":all:"]
-        command += ["--constraint", str(self.root / "packaging" / "constraints.txt"), "--retries", "3", *arguments]
+        command += ["--retries", "3", *arguments]
         lines = []
         with self.log.open("a", encoding="utf-8") as log:
             log.write(f"$ {' '.join(shlex.quote(part) for part in command)}\n")
@@ -265,14 +265,17 @@ class Installer:
     def installed_torch(self) -> str:
         """Version of torch in .venv, empty where there is none."""
         code = "import importlib.metadata as m\ntry: print(m.version('torch'))\nexcept m.PackageNotFoundError: pass"
-        answer = subprocess.run([self.python, "-c", code], capture_output=True, text=True, env=child_environment())
+        answer = subprocess.run(
+            [self.python, "-I", "-c", code], capture_output=True, text=True, env=child_environment()
+        )
         return answer.stdout.strip()
 
     def torch(self, build: str) -> None:
         """Install the wanted build of torch.
 
         The public index's build for Linux is the CUDA one, so the CPU build is looked for first in the configured
-        index and wheel folders, then in torch's own index.
+        index and wheel folders, then in torch's own index. Without the constraints, whose plain version would turn
+        "there is no such build" into a conflict.
         """
         pinned = pinned_torch(self.root)
         if not needs_torch(self.installed_torch(), pinned, build, sys.platform):
@@ -290,10 +293,9 @@ class Installer:
             self.require("torch", "--no-deps", f"torch=={pinned}")
             return
         cpu = f"torch=={pinned}+cpu"
-        sources: list[list[str]] = [[]]
-        if answers(TORCH_CPU_INDEX + "/torch/"):
-            sources.append(["--index-url", TORCH_CPU_INDEX])
-        for source in sources:
+        for source in ([], ["--index-url", TORCH_CPU_INDEX]):
+            if source and not answers(TORCH_CPU_INDEX + "/torch/"):
+                break
             output = self.pip("--no-deps", *source, cpu)
             if output is None:
                 return
@@ -364,11 +366,12 @@ def set_up(root: Path, wanted: str | None = None) -> Path:
     make_venv(root)
     installer = Installer(root)
     installer.log.write_text("", encoding="utf-8")
-    installer.require("pip and setuptools", "pip", "setuptools")
+    pins = ["--constraint", str(root / "packaging" / "constraints.txt")]
+    installer.require("pip and setuptools", *pins, "pip", "setuptools")
     installer.torch(build)
     say("Installing the other packages (about 400 MB)")
     # setuptools is pinned in .venv already; an isolated build would fetch another one.
-    installer.require("The packages", "--no-build-isolation", "--editable", f".[{EXTRAS}]")
+    installer.require("The packages", *pins, "--no-build-isolation", "--editable", f".[{EXTRAS}]")
     text = json.dumps({"fingerprint": fingerprint(root, build), "build": build})
     (root / ".venv" / STAMP).write_text(text, encoding="utf-8")
     say(f"Set up in {root / '.venv'}")
@@ -609,8 +612,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--cpu", action="store_const", const="cpu", dest="build", help="go back to the CPU build of torch"
     )
-    parser.add_argument("command", choices=sorted(COMMANDS))
-    parser.add_argument("arguments", nargs=argparse.REMAINDER)
+    parser.add_argument("command", choices=list(COMMANDS))
+    parser.add_argument(
+        "arguments", nargs=argparse.REMAINDER, help="passed on to the program, to pytest or to the table"
+    )
     options = parser.parse_args(arguments)
     rest = [argument for argument in options.arguments if argument not in ("--cuda", "--cpu")]
     for build in ("cuda", "cpu"):
