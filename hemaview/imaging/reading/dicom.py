@@ -21,6 +21,8 @@ from hemaview.imaging.volume import Modality, Volume
 
 Progress = Callable[[float], None]
 
+DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
+_DICOM_SUFFIXES = (".dcm", ".ima", ".dicom")
 _HEADER_SHARE = 0.4
 
 
@@ -55,25 +57,30 @@ class Series:
 
 def find_series(sources: Sequence[Source], progress: Progress | None = None) -> tuple[Series, ...]:
     """All series among ``sources`` in the order of their numbers; files that are not DICOM are passed over."""
-    return group_series(read_headers(sources, progress))
+    return _group(_read_headers(sources, progress)[0])
 
 
-def read_headers(sources: Sequence[Source], progress: Progress | None = None) -> tuple[Instance, ...]:
-    """The headers of those ``sources`` that are DICOM images or other DICOM objects (not DICOMDIR)."""
-    instances = []
+def _read_headers(sources: Sequence[Source], progress: Progress | None) -> tuple[list[Instance], list[Source]]:
+    """The headers of those ``sources`` that are DICOM objects (not DICOMDIR), and DICOM files that are damaged."""
+    instances: list[Instance] = []
+    damaged: list[Source] = []
     for done, source in enumerate(sources, start=1):
         instance = read_instance(source)
-        if instance is not None and instance.sop_class != _DICOMDIR:
+        if instance is None:
+            if source.name.lower().endswith(_DICOM_SUFFIXES):
+                damaged.append(source)
+        elif not instance.series_uid and not instance.has_pixels and not instance.modality:
+            # What is left of a file that was cut off in its header.
+            if instance.sop_class != DICOMDIR_CLASS:
+                damaged.append(source)
+        elif instance.sop_class != DICOMDIR_CLASS:
             instances.append(instance)
         if progress:
             progress(done / len(sources))
-    return tuple(instances)
+    return instances, damaged
 
 
-_DICOMDIR = "1.2.840.10008.1.3.10"
-
-
-def group_series(instances: Iterable[Instance]) -> tuple[Series, ...]:
+def _group(instances: Iterable[Instance]) -> tuple[Series, ...]:
     """Instances grouped by SeriesInstanceUID, each group diagnosed."""
     groups: dict[str, list[Instance]] = {}
     for instance in instances:
@@ -140,17 +147,22 @@ def read_series(
     ``where`` names the folder, file or zip in messages. Raises ``ScanError``.
     """
     headers = (lambda share: progress(_HEADER_SHARE * share)) if progress else None
-    found = find_series(sources, headers)
+    instances, damaged = _read_headers(sources, headers)
+    found = _group(instances)
     if not found:
-        raise ScanError(f"'{where}' holds no DICOM image; choose the folder that holds the scan.")
+        what = f"no intact DICOM image ('{damaged[0].name}' is damaged)" if damaged else "no DICOM image"
+        raise ScanError(f"'{where}' holds {what}; choose the folder that holds the scan or copy it again.")
     chosen, notes = _choose(found, where, series_uid)
+    if damaged:
+        files = "1 damaged file was" if len(damaged) == 1 else f"{len(damaged)} damaged files were"
+        notes = (*notes, f"{files} left out ('{damaged[0].name}'), so slices at the ends may be missing.")
     stack = chosen.stack
     assert stack is not None
     pixels = (lambda share: progress(_HEADER_SHARE + (1 - _HEADER_SHARE) * share)) if progress else None
     values, pixel_notes = read_pixels(stack.instances, pixels)
     array, value_notes = to_scan_values(values)
     first = stack.instances[0]
-    modality, modality_notes = _modality(stack)
+    modality, modality_notes = _modality(stack, float(array.min()))
     attributes = {"format": "DICOM", "series_uid": first.series_uid, **first.technique}
     if first.slice_thickness:
         attributes["slice_thickness_mm"] = f"{first.slice_thickness:g}"
@@ -203,7 +215,7 @@ def _no_usable(found: Sequence[Series], where: str) -> str:
     return f"None of the {len(found)} series in '{where}' can be measured ({'; '.join(reasons)}{more})."
 
 
-def _modality(stack: Stack) -> tuple[Modality, tuple[str, ...]]:
+def _modality(stack: Stack, lowest: float) -> tuple[Modality, tuple[str, ...]]:
     first = stack.instances[0]
     if first.modality != "CT":
         return Modality.MR if first.modality == "MR" else Modality.UNKNOWN, ()
@@ -213,4 +225,6 @@ def _modality(stack: Stack) -> tuple[Modality, tuple[str, ...]]:
         )
     if first.bits_stored <= 8:
         return Modality.UNKNOWN, ("This CT is stored in 8 bits, so its values are grey levels and not HU.",)
+    if first.intercept is None and lowest > -500:
+        return Modality.UNKNOWN, ("This CT does not say how its values become HU, so CT windows do not apply.",)
     return Modality.CT, ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,8 +41,8 @@ def read_pixels(
     padded: dict[int, NDArray[np.bool_]] = {}
     ignored_padding = 0
     clamped = 0
-    for k, instance in enumerate(instances):
-        stored = stored_pixels(instance)
+    for k, stored in enumerate(_all_stored(instances)):
+        instance = instances[k]
         slope, intercept = instance.slope or 1.0, instance.intercept or 0.0
         values: NDArray
         if array.dtype == np.int16:
@@ -84,10 +84,25 @@ def read_pixels(
 _LOSSY = (pydicom.uid.JPEGBaseline8Bit, pydicom.uid.JPEGExtended12Bit, pydicom.uid.JPEGLSNearLossless)
 
 
-def stored_pixels(instance: Instance) -> NDArray:
-    """(rows, columns) integers as stored, sign and unused bits put right. Raises ``ScanError`` naming the file."""
-    if instance.is_compressed:
-        return _decoded(instance)
+def _all_stored(instances: Sequence[Instance]) -> Iterator[NDArray]:
+    if not any(i.is_compressed for i in instances):
+        yield from map(stored_pixels, instances)
+        return
+    with tempfile.TemporaryDirectory(prefix="hemaview-") as scratch:
+        for instance in instances:
+            yield stored_pixels(instance, Path(scratch))
+
+
+def stored_pixels(instance: Instance, scratch: Path | None = None) -> NDArray:
+    """(rows, columns) integers as stored, sign and unused bits put right. Raises ``ScanError`` naming the file.
+
+    ``scratch`` is a folder that the decoder of compressed images may write to; without it one is made.
+    """
+    if instance.is_compressed and scratch is None:
+        with tempfile.TemporaryDirectory(prefix="hemaview-") as folder:
+            return _decoded(instance, Path(folder))
+    if instance.is_compressed and scratch is not None:
+        return _decoded(instance, scratch)
     if instance.pixel_offset is not None and not instance.is_deflated:
         data = instance.source.read_at(instance.pixel_offset, instance.frame_bytes)
     elif instance.is_deflated:
@@ -113,26 +128,25 @@ def _without_unused_bits(pixels: NDArray, instance: Instance) -> NDArray:
     return np.asarray((native << above) >> unused)
 
 
-def _dataset(instance: Instance) -> Dataset:
+def _dataset(instance: Instance, tags: Sequence[str] | None = None) -> Dataset:
     with instance.source.open() as stream:
         try:
-            return read_dataset(stream, header_only=False)
+            return read_dataset(stream, tags=tags)
         except Exception as error:  # many kinds; all mean that the file cannot be parsed to its end
             raise incomplete(instance.source.name) from error
 
 
-def _decoded(instance: Instance) -> NDArray:
-    dataset = _dataset(instance)
+def _decoded(instance: Instance, scratch: Path) -> NDArray:
     try:
-        pixels = _decode_with_gdcm(dataset, instance)
+        pixels = _decode_with_gdcm(_dataset(instance, ["PixelData"]), instance, scratch)
     except RuntimeError:
-        pixels = _decode_with_pydicom(dataset, instance)
+        pixels = _decode_with_pydicom(_dataset(instance), instance)
     if pixels.shape != (instance.rows, instance.columns) or pixels.dtype.kind not in "iu":
         raise _undecodable(instance)
     return pixels
 
 
-def _decode_with_gdcm(dataset: Dataset, instance: Instance) -> NDArray:
+def _decode_with_gdcm(dataset: Dataset, instance: Instance, scratch: Path) -> NDArray:
     """Let GDCM decode a copy that holds nothing but the pixels, so that it applies no rescaling of its own."""
     bare = Dataset()
     bare.file_meta = FileMetaDataset()
@@ -148,16 +162,15 @@ def _decode_with_gdcm(dataset: Dataset, instance: Instance) -> NDArray:
     bare.PixelData = dataset.PixelData
     bare["PixelData"].VR = "OB"
     bare["PixelData"].is_undefined_length = True
-    with tempfile.TemporaryDirectory(prefix="hemaview-") as folder:
-        path = Path(folder) / "image.dcm"
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            pydicom.dcmwrite(path, bare, implicit_vr=False, little_endian=True, enforce_file_format=True)
-        sitk.ProcessObject.SetGlobalWarningDisplay(False)
-        reader = sitk.ImageFileReader()
-        reader.SetImageIO("GDCMImageIO")
-        reader.SetFileName(str(path))
-        image = reader.Execute()
+    path = scratch / "image.dcm"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pydicom.dcmwrite(path, bare, implicit_vr=False, little_endian=True, enforce_file_format=True)
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("GDCMImageIO")
+    reader.SetFileName(str(path))
+    image = reader.Execute()
     pixels = sitk.GetArrayFromImage(image)
     return np.asarray(pixels.reshape(pixels.shape[-2:]) if pixels.shape[0] == 1 else pixels)
 

@@ -56,9 +56,9 @@ def form_stack(instances: Sequence[Instance], same_pixels: Callable[[Instance, I
     ``same_pixels`` compares two images, for files that are there twice. Raises ``NotAStack`` with the reason.
     """
     _check_kind(instances)
+    instances, notes = _without_copies(instances, same_pixels)
     _check_pixels(instances)
     _check_same_frame(instances)
-    instances, notes = _without_copies(instances, same_pixels)
     first = instances[0]
     assert first.orientation is not None
     assert first.pixel_spacing is not None
@@ -102,21 +102,27 @@ _SINGLE_SLICE = (
 )
 
 
+_ENHANCED = "is an enhanced multi-frame object, which is not supported yet; export it as single images"
+
+
 def _check_kind(instances: Sequence[Instance]) -> None:
     """Refuse everything that is not a plain CT or MR image."""
     for instance in instances:
-        what = _kind_problem(instance)
+        what = kind_problem(instance)
         if what:
             raise NotAStack(f"{_files([instance])} {what}" if len(instances) > 1 else f"it {what}")
 
 
-def _kind_problem(instance: Instance) -> str | None:
-    if instance.is_enhanced or instance.sop_class in _ENHANCED_CLASSES:
-        return "is an enhanced multi-frame object, which is not supported yet; export it as single images"
+def kind_problem(instance: Instance) -> str | None:
+    """Why this file is no plain CT or MR image: a predicate such as "is a scout view"; None when it is one."""
+    if instance.sop_class in _ENHANCED_CLASSES:
+        return _ENHANCED
     if instance.sop_class and instance.sop_class not in _MEASURABLE_CLASSES:
         name = pydicom.uid.UID(instance.sop_class).name
-        known = name if not name[0].isdigit() else "an unknown kind of DICOM object"
-        return f"is {known.removesuffix(' Storage')}, not a CT or MR scan"
+        kind = "of an unknown kind" if name[0].isdigit() else f"of the kind '{name.removesuffix(' Storage')}'"
+        return f"is a DICOM object {kind}, not a CT or MR scan"
+    if instance.is_enhanced:
+        return _ENHANCED
     if not instance.sop_class and instance.modality not in ("CT", "MR"):
         return "does not say that it is a CT or MR scan"
     if instance.is_mosaic:
@@ -149,7 +155,7 @@ def _check_pixels(instances: Sequence[Instance]) -> None:
         if instance.rows < 1 or instance.columns < 1:
             raise NotAStack(f"{_files([instance])} does not say how large the picture is")
         native = not instance.is_compressed and not instance.is_deflated
-        if native and (instance.pixel_length is None or instance.pixel_length < instance.frame_bytes):
+        if instance.is_truncated or (native and (instance.pixel_length or 0) < instance.frame_bytes):
             raise NotAStack(f"{_files([instance])} ends before its picture does; copy it again")
         if native and instance.pixel_length is not None and instance.pixel_length >= 2 * instance.frame_bytes:
             raise NotAStack(f"{_files([instance])} holds more pixel data than one picture")
@@ -192,20 +198,21 @@ def _without_copies(
     instances: Sequence[Instance], same_pixels: Callable[[Instance, Instance], bool]
 ) -> tuple[Sequence[Instance], tuple[str, ...]]:
     """Drop files that are the same image a second time."""
-    kept: dict[tuple[str, tuple[float, ...] | None], Instance] = {}
-    dropped = 0
-    rest: list[Instance] = []
-    for instance in instances:
+    known: dict[tuple[str, tuple[float, ...] | None], Instance] = {}
+    kept: list[Instance] = []
+    # Damaged copies come last, so that an intact one is kept.
+    for instance in sorted(instances, key=lambda i: i.is_truncated):
         key = (instance.sop_instance, instance.position)
-        if instance.sop_instance and key in kept and same_pixels(kept[key], instance):
-            dropped += 1
+        is_known = bool(instance.sop_instance) and key in known
+        if is_known and (instance.is_truncated or same_pixels(known[key], instance)):
             continue
-        kept.setdefault(key, instance)
-        rest.append(instance)
+        known.setdefault(key, instance)
+        kept.append(instance)
+    dropped = len(instances) - len(kept)
     if not dropped:
-        return rest, ()
+        return instances, ()
     copies = "1 file is a copy" if dropped == 1 else f"{dropped} files are copies"
-    return rest, (f"{copies} of another image in the series and was left out.",)
+    return kept, (f"{copies} of another image in the series and left out.",)
 
 
 def _nominal_step(instance: Instance, normal: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -259,9 +266,11 @@ def _describe_repeats(instances: Sequence[Instance], starts_new: NDArray[np.bool
         if len(values) > 1 and not (name == "time" and len(types) > 1):
             return f"it holds {wording} ({spread}); export one of them as its own series"
     if len(types) > 1:
-        return f"it holds several kinds of picture, such as magnitude and phase ({spread}); export one kind by itself"
-    for name in ("acquisition", "clock"):
-        if len({i.moments[name] for i in repeated} - {""}) > 1:
+        kinds = "kinds of picture, such as magnitude and phase" if repeated[0].modality == "MR" else "versions"
+        return f"it holds several {kinds} ({spread}); export one of them as its own series"
+    announced = {i.moments["times"] for i in repeated} - {"", "0", "1"}
+    for name in ("acquisition", "clock", "trigger"):
+        if announced or len({i.moments[name] for i in repeated} - {""}) > 1:
             return f"it holds several time points ({spread}); export one of them as its own series"
     return f"several pictures lie at the same position ({spread}), for example {_files(repeated[:2])}"
 
@@ -275,7 +284,7 @@ def _describe_gaps(
     usual = float(np.median(gaps))
     multiples = gaps / usual
     whole = np.round(multiples)
-    if np.all(np.abs(multiples - whole) < 0.05) and np.all(whole >= 1) and whole.max() > 1:
+    if np.all(np.abs(multiples - whole) < 0.05) and np.all(whole >= 1) and 0 < np.sum(whole - 1) <= len(gaps):
         missing = int(np.sum(whole - 1))
         at = int(np.argmax(whole))
         slices = "1 slice is" if missing == 1 else f"{missing} slices are"

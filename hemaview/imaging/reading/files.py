@@ -24,6 +24,8 @@ def check_readable(path: Path) -> None:
         if path.is_dir():
             next(path.iterdir(), None)
             return
+        if path.exists() and not path.is_file():
+            raise ScanError(f"'{path.name}' is a device or pipe, not a file; choose the scan itself.")
         with path.open("rb") as stream:
             start = stream.read(1)
     except OSError as error:

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from hemaview.errors import ScanError
 from hemaview.imaging.geometry import Geometry
-from hemaview.imaging.reading.dicom_header import looks_like_dicom
 from hemaview.imaging.reading.files import check_readable, read_start
 from hemaview.imaging.reading.scans import read_raw
+from hemaview.imaging.reading.sources import looks_like_dicom
 from hemaview.imaging.volume import LabelMap
 
 _SAME_PLACE_MM = 0.05

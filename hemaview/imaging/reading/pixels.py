@@ -30,7 +30,7 @@ def apply_scaling(values: NDArray, slope: float, intercept: float) -> NDArray:
 
 
 def to_scan_values(values: NDArray) -> tuple[NDArray[np.int16] | NDArray[np.float32], tuple[str, ...]]:
-    """Values of a Volume, native byte order and writable, and sentences about what was changed.
+    """Values of a Volume in native byte order and sentences about what was changed; ``values`` may be reused.
 
     Integers become int16 where that is exact, otherwise float32; NaN and infinity become the lowest finite
     value. Raises ``ScanError`` for values that are not real numbers, when nothing is finite, or when all
@@ -43,10 +43,10 @@ def to_scan_values(values: NDArray) -> tuple[NDArray[np.int16] | NDArray[np.floa
         if lowest == highest:
             raise _constant()
         if _INT16.min <= lowest and highest <= _INT16.max:
-            return np.array(values, dtype=np.int16, order="C"), ()
-        return np.array(values, dtype=np.float32, order="C"), ()
+            return np.ascontiguousarray(values, dtype=np.int16), ()
+        return np.ascontiguousarray(values, dtype=np.float32), ()
     with np.errstate(over="ignore"):
-        result = np.array(values, dtype=np.float32, order="C")
+        result = np.ascontiguousarray(values, dtype=np.float32)
     notes: tuple[str, ...] = ()
     low, high = float(result.min()), float(result.max())
     if not (np.isfinite(low) and np.isfinite(high)):
@@ -83,7 +83,9 @@ def guess_modality(array: NDArray, stored_dtype: np.dtype) -> tuple[Modality, tu
         if -250 <= float(np.median(inside)) <= 300 and float(sample.max()) >= 200 and max(air, padded) >= 0.3:
             return Modality.CT, ("The file does not name its modality; its values look like CT in HU.",)
     if stored_dtype.itemsize == 1:
-        return Modality.UNKNOWN, ("The scan is stored in 8 bits, so its values are grey levels and not HU.",)
+        return Modality.UNKNOWN, (
+            "The scan is stored in 8 bits, so its values are grey levels without a unit, not HU.",
+        )
     low, high = float(sample.min()), float(sample.max())
     z_scored = low < 0 and high < 50 and array.dtype == np.float32
     if high > 255 or z_scored:

@@ -9,13 +9,14 @@ from pathlib import Path
 from types import MappingProxyType
 
 from hemaview.errors import ScanError
-from hemaview.imaging.reading.dicom import SeriesSummary, find_series, read_series
-from hemaview.imaging.reading.dicom_header import looks_like_dicom, read_instance
+from hemaview.imaging.reading.dicom import DICOMDIR_CLASS, SeriesSummary, find_series, read_series
+from hemaview.imaging.reading.dicom_header import Instance, read_instance
+from hemaview.imaging.reading.dicom_series import kind_problem
 from hemaview.imaging.reading.files import check_readable, incomplete, read_start
 from hemaview.imaging.reading.itk_formats import is_metaimage, is_nrrd, read_metaimage, read_nrrd
 from hemaview.imaging.reading.nifti import RawScan, is_analyze, is_nifti, read_nifti
 from hemaview.imaging.reading.pixels import guess_modality, to_scan_values
-from hemaview.imaging.reading.sources import Source, archive_sources, folder_sources, open_archive
+from hemaview.imaging.reading.sources import Source, archive_sources, folder_sources, looks_like_dicom, open_archive
 from hemaview.imaging.volume import Volume
 
 Progress = Callable[[float], None]
@@ -129,19 +130,28 @@ def _read_folder(folder: Path, series_uid: str | None, progress: Progress | None
 
 def _siblings(path: Path) -> tuple[Source, ...]:
     """The files beside a DICOM file that can belong to its series; everything below a DICOMDIR."""
+    instance = _dicom_file(path)
+    if not instance.series_uid and instance.sop_class != DICOMDIR_CLASS:
+        return (instance.source,)
+    return tuple(folder_sources(path.parent, recursive=instance.sop_class == DICOMDIR_CLASS))
+
+
+def _dicom_file(path: Path) -> Instance:
     instance = read_instance(Source(path.name, path))
     if instance is None:
         raise incomplete(path.name)
-    is_directory = instance.sop_class == "1.2.840.10008.1.3.10"
-    return tuple(folder_sources(path.parent, recursive=is_directory))
+    return instance
 
 
 def _read_dicom_file(path: Path, series_uid: str | None, progress: Progress | None) -> Volume:
-    instance = read_instance(Source(path.name, path))
-    if instance is None:
-        raise incomplete(path.name)
-    if instance.sop_class == "1.2.840.10008.1.3.10":
+    instance = _dicom_file(path)
+    if instance.sop_class == DICOMDIR_CLASS:
         return read_series(_siblings(path), path.parent.name, series_uid, progress)
+    problem = kind_problem(instance)
+    if problem:
+        raise ScanError(f"'{path.name}' {problem}.")
+    if instance.is_truncated:
+        raise incomplete(path.name)
     return read_series(_siblings(path), path.name, series_uid or instance.series_uid, progress)
 
 

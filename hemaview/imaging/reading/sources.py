@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +33,7 @@ class Source:
         """A seekable stream of the bytes; the caller closes it. Raises ``ScanError``."""
         try:
             if self.archive is None or self.member is None:
-                return self.path.open("rb")
+                return _opened(self.path)
             return io.BytesIO(self.archive.read(self.member))
         except OSError as error:
             raise access_error(self.name, error) from error
@@ -47,6 +49,31 @@ class Source:
         with self.open() as stream:
             stream.seek(offset)
             return stream.read(count)
+
+
+def looks_like_dicom(start: bytes) -> bool:
+    """Whether the first 132 bytes are a DICOM file, with or without its preamble."""
+    if start[128:132] == b"DICM":
+        return True
+    # A bare data set, little endian, begins with group 0002 or 0008; byte 3 is the element's high byte.
+    return len(start) >= 132 and start[0:2] in (b"\x08\x00", b"\x02\x00") and start[2] in (0, 1, 2, 5, 8, 0x10, 0x16)
+
+
+def _opened(path: Path) -> BinaryIO:
+    """The file, or its unpacked bytes when it is one gzipped DICOM image."""
+    stream = path.open("rb")
+    if stream.peek(2)[:2] != b"\x1f\x8b":
+        return stream
+    try:
+        with gzip.open(stream) as packed:
+            start = packed.read(132)
+            if looks_like_dicom(start):
+                return io.BytesIO(start + packed.read(MAX_MEMBER_BYTES))
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        pass
+    finally:
+        stream.close()
+    return path.open("rb")
 
 
 def folder_sources(folder: Path, *, recursive: bool) -> Iterator[Source]:
