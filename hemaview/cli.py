@@ -155,11 +155,8 @@ def _window(given: list[str]) -> int:
         if not file.exists():
             known = "" if file.parent != Path() else ", and there is no such command"
             raise ScanError(f"There is no file or folder {file}{known}; check its name.")
-    if not _has_screen():
-        _say("There is no screen for the window here; use 'hemaview segment' or 'hemaview demo' instead.")
-        return ExitCode.UNEXPECTED
-    from hemaview.gui.app import run
-
+    with _window_libraries():
+        from hemaview.gui.app import run
     return run([file.absolute() for file in options.files])
 
 
@@ -172,9 +169,9 @@ def _demo(given: list[str]) -> int:
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="write the results there (default: hemaview-demo)")
     options = parser.parse_args(given)
-    from hemaview.demo import run_demo
-
-    return run_demo(options.out, screen=_has_screen())
+    with _window_libraries():
+        from hemaview.demo import run_demo
+    return run_demo(options.out)
 
 
 def _segment(given: list[str]) -> int:
@@ -234,7 +231,7 @@ def _segment(given: list[str]) -> int:
     made = snapshot.segmentation
     if not options.quiet:
         for note in (*volume.notes, *(made.notes if made else ())):
-            _say(note)
+            _say(f"note: {note}")
     if options.json:
         print(json.dumps(results.document, indent=2, ensure_ascii=False))
     else:
@@ -394,11 +391,15 @@ def _shield_negative_numbers(given: list[str]) -> list[str]:
     return [shielded(text) for text in given]
 
 
-def _has_screen() -> bool:
-    """Whether a window can be shown; Qt itself would end the process where it cannot."""
-    if not sys.platform.startswith("linux"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+@contextmanager
+def _window_libraries() -> Iterator[None]:
+    """Turn a missing system library of the window into a sentence."""
+    try:
+        yield
+    except ImportError as error:
+        raise HemaviewError(
+            f"The window cannot be loaded ({error}); install the system libraries that the README lists."
+        ) from error
 
 
 def _say(sentence: str) -> None:

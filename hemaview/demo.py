@@ -9,25 +9,24 @@ from pathlib import Path
 from hemaview.case.headless import CSV_NAME, make_folder
 from hemaview.case.sample import Sample, load_sample
 from hemaview.errors import ExportError
+from hemaview.gui import app
 
 DEFAULT_FOLDER = Path("hemaview-demo")
 
 
-def run_demo(out: Path | None, *, screen: bool) -> int:
-    """Show the sample phantom segmented; without a ``screen`` or with ``out`` write everything to a folder.
+def run_demo(out: Path | None) -> int:
+    """Show the sample phantom segmented; without a screen or with ``out`` write everything to a folder.
 
     The folder then holds window.png, mask.nii.gz, volumes.csv and haematoma.stl, and the three volumes are
     printed beside the true one. Returns the exit code. Raises ``ScanError`` without the sample, ``ExportError``
     when the folder cannot be written.
     """
-    from hemaview.gui.app import run, run_demo
-
     sample = load_sample()
-    if screen and out is None:
-        return run(demo=True)
+    if out is None and app.has_screen():
+        return app.run(demo=True)
     folder = (out or DEFAULT_FOLDER).absolute()
     make_folder(folder)
-    code = run_demo(folder, offscreen=True)
+    code = app.run_demo(folder, offscreen=True)
     if code == 0:
         print(comparison(sample, _saved_volumes(folder / CSV_NAME)))
         print(f"Window, mask, volumes and surface are in {folder}")

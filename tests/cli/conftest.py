@@ -51,9 +51,10 @@ class Ran:
 
     @property
     def sentence(self) -> str:
-        """The one line on stderr, without the program's name."""
-        (line,) = self.err.splitlines()
-        assert line.startswith("hemaview: ")
+        """The one line on stderr that is no note on the scan, without the program's name."""
+        lines = self.err.splitlines()
+        assert all(line.startswith("hemaview: ") for line in lines)
+        (line,) = [line for line in lines if not line.startswith("hemaview: note: ")]
         assert line.endswith(".")
         return line.removeprefix("hemaview: ")
 
