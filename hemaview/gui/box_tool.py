@@ -214,11 +214,9 @@ def paint_box(
     for number, grip in enumerate(_SIDES):
         guessed = guessed_x if grip in (Grip.LEFT, Grip.RIGHT) else guessed_y
         pen = QPen(BOX_COLOUR, 2)
-        pen.setCapStyle(Qt.PenCapStyle.FlatCap)
-        if not outline.holds_slice:
-            pen.setDashPattern([4, 3])
-        elif guessed:
-            pen.setDashPattern([1, 2])
+        if not outline.holds_slice or guessed:
+            pen.setCapStyle(Qt.PenCapStyle.FlatCap)
+            pen.setDashPattern([1, 2] if outline.holds_slice else [4, 3])
         painter.setPen(pen)
         painter.drawLine(points[number], points[(number + 1) % 4])
     if handles:

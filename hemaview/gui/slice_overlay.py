@@ -45,6 +45,7 @@ class Scene:
 def paint_overlay(painter: QPainter, state: ViewState, volume: Volume, scene: Scene) -> None:
     """Crosshair, diameters, box, brush ring and texts."""
     _paint_crosshair(painter, state, scene)
+    _paint_box(painter, state, scene)
     tada = state.tada
     if (
         tada is not None
@@ -53,7 +54,6 @@ def paint_overlay(painter: QPainter, state: ViewState, volume: Volume, scene: Sc
         and tada.slice_index == scene.index
     ):
         paint_tada(painter, scene.transform, volume.geometry, tada)
-    _paint_box(painter, state, scene)
     _paint_texts(painter, state, volume, scene)
     if state.tool in (Tool.BRUSH, Tool.ERASER) and scene.mouse is not None:
         paint_ring(painter, scene.transform, *scene.mouse, state.brush_radius_mm, state.tool is Tool.ERASER)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PySide6.QtCore import QObject, Signal
 
-from hemaview.imaging import Geometry, LabelMap, Plane, PlaneView, Volume, plane_view
+from hemaview.imaging import Geometry, LabelMap, Modality, Plane, PlaneView, Volume, plane_view
 from hemaview.imaging.windowing import Window, auto_window
 from hemaview.segmentation.contract import BoxPrompt, SliceResult
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 Region = tuple[slice, slice, slice]
 
 BRUSH_RADIUS_LIMITS_MM = (0.5, 50.0)
+
+_AIR_BELOW_HU = -500.0
 
 
 class Tool(StrEnum):
@@ -379,12 +381,15 @@ def mask_extent(mask: NDArray[np.bool_]) -> Region | None:
 def content_bounds(volume: Volume) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Lower and upper faces (i, j, k) of what stands out from the background; the whole scan when nothing does.
 
-    Background is what lies below a tenth of the way from the darkest value to the 99th percentile; planes with
-    under 1 % of bright samples do not count (noise, the head rest).
+    Background is air in a CT, else what lies below a tenth of the way from the darkest value to the 99th percentile;
+    planes with under 1 % of bright samples do not count (noise, the head rest).
     """
     sample, steps = _sample(volume)
-    low, high = float(sample.min()), float(np.percentile(sample, 99))
-    bright = sample > low + 0.1 * (high - low)
+    if volume.modality is Modality.CT:
+        bright = sample > _AIR_BELOW_HU
+    else:
+        low, high = float(sample.min()), float(np.percentile(sample, 99))
+        bright = sample > low + 0.1 * (high - low)
     lower = np.full(3, -0.5)
     upper = np.asarray(volume.geometry.size) - 0.5
     for axis in range(3):
