@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from hemaview.case.headless import CSV_NAME, make_folder
+from hemaview.case.headless import RECORD_NAME, make_folder
 from hemaview.case.sample import Sample, load_sample
 from hemaview.errors import ExportError
 from hemaview.gui import app
@@ -28,33 +29,30 @@ def run_demo(out: Path | None) -> int:
     make_folder(folder)
     code = app.run_demo(folder, offscreen=True)
     if code == 0:
-        print(comparison(sample, _saved_volumes(folder / CSV_NAME)))
+        print(comparison(sample, _record(folder / RECORD_NAME)))
         print(f"Window, mask, volumes and surface are in {folder}")
     return code
 
 
-def comparison(sample: Sample, volumes: Sequence[tuple[str, float | None]]) -> str:
-    """The measured volumes in mL beside the one that was built into the phantom."""
+def comparison(sample: Sample, record: Mapping[str, Any]) -> str:
+    """The volumes in mL of a ``segmentation.json`` beside the one that was built into the phantom."""
     lines = [f"{sample.title} (phantom)", f"{'method':<12}{'mL':>8}{'error':>9}"]
-    for method, value in volumes:
+    for reading in record["readings"]:
+        method, value = reading["method"], reading["value_ml"]
         if value is None:
-            lines.append(f"{method:<12}{'-':>8}")
+            lines.append(f"{method:<12}{'-':>8}{'-':>9}   {reading['reason']}")
         else:
             lines.append(f"{method:<12}{value:8.2f}{value / sample.true_volume_ml - 1:+9.1%}")
-    lines.append(f"{'true':<12}{sample.true_volume_ml:8.2f}   by construction of the phantom")
+    lines.append(f"{'true':<12}{sample.true_volume_ml:8.2f}{'':9}   by construction of the phantom")
     return "\n".join(lines)
 
 
-def _saved_volumes(path: Path) -> list[tuple[str, float | None]]:
-    """Methods and mL as they were written, so that what is printed is what is in the file."""
+def _record(path: Path) -> dict[str, Any]:
+    """What the window wrote, so that what is printed is what is in the file."""
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except OSError as error:
-        raise ExportError(f"The demo's {path.name} is missing; choose another folder with --out.") from error
-    measured = ("direct", "tada", "corrected")
-    return [
-        (row["method"], float(row["value_mL"]) if row["value_mL"] else None)
-        for row in rows
-        if row["method"] in measured
-    ]
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ExportError(f"The demo's {path.name} cannot be read back; choose another folder with --out.") from error
+    if record["surface_refused"] is not None:
+        raise ExportError(record["surface_refused"])
+    return record
