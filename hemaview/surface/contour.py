@@ -49,30 +49,3 @@ def level_surface(
     points = vtk_to_numpy(output.GetPoints().GetData()).astype(np.float64)
     triangles = vtk_to_numpy(output.GetPolys().GetConnectivityArray()).reshape(-1, 3).astype(np.int32)
     return points, triangles
-
-
-def decimate(
-    points: NDArray[np.float64], triangles: NDArray[np.int32], target: int
-) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """Reduce a surface to about ``target`` triangles by quadric decimation that keeps the volume."""
-    from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to_numpy
-    from vtkmodules.vtkCommonCore import vtkPoints
-    from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
-    from vtkmodules.vtkFiltersCore import vtkQuadricDecimation
-
-    body = vtkPolyData()
-    corners = vtkPoints()
-    corners.SetData(numpy_to_vtk(np.ascontiguousarray(points), deep=True))
-    body.SetPoints(corners)
-    cells = vtkCellArray()
-    cells.SetData(3, numpy_to_vtkIdTypeArray(triangles.astype(np.int64).ravel(), deep=True))
-    body.SetPolys(cells)
-    reduce = vtkQuadricDecimation()
-    reduce.SetInputData(body)
-    reduce.SetTargetReduction(1 - target / len(triangles))
-    reduce.VolumePreservationOn()
-    reduce.Update()
-    output = reduce.GetOutput()
-    kept = vtk_to_numpy(output.GetPoints().GetData()).astype(np.float64)
-    faces = vtk_to_numpy(output.GetPolys().GetConnectivityArray()).reshape(-1, 3).astype(np.int32)
-    return kept, faces

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
-from scipy.interpolate import make_interp_spline
 
 _SMOOTHING_VOXELS = 0.7
 _PADDING = 3
@@ -36,6 +34,8 @@ def interpolate_slices(mask: NDArray[np.bool_], spacing: tuple[float, float, flo
     interpolated by cubic splines to steps of ``finest`` mm (or more, to stay within memory), and smoothed by
     0.7 voxels. The level that encloses the mask's volume is near 0.
     """
+    from scipy import ndimage
+
     axis = int(np.argmax(spacing))
     flat = np.moveaxis(np.pad(mask, _PADDING), axis, 0)
     in_plane = [s for a, s in enumerate(spacing) if a != axis]
@@ -58,6 +58,8 @@ def interpolate_slices(mask: NDArray[np.bool_], spacing: tuple[float, float, flo
 
 def _signed_distance(outline: NDArray[np.bool_], spacing: list[float]) -> NDArray[np.float32]:
     """Distance in mm to the edge between the pixels, positive inside."""
+    from scipy import ndimage
+
     half = min(spacing) / 2
     inside = ndimage.distance_transform_edt(outline, sampling=spacing)
     outside = ndimage.distance_transform_edt(~outline, sampling=spacing)
@@ -66,9 +68,12 @@ def _signed_distance(outline: NDArray[np.bool_], spacing: list[float]) -> NDArra
 
 def _resample(field: NDArray[np.float32], axis: int, step: float) -> NDArray[np.float32]:
     """Cubic-spline samples along ``axis`` at 0, step, 2 step, ...; one small matrix times the whole field."""
+    from scipy import ndimage
+
     length = field.shape[axis]
     targets = np.arange(0, length - 1 + 1e-9, step)
-    matrix = make_interp_spline(np.arange(length), np.eye(length), k=3)(targets).astype(np.float32)
+    places = np.meshgrid(targets, np.arange(length), indexing="ij")
+    matrix = ndimage.map_coordinates(np.eye(length), places, order=3, mode="mirror").astype(np.float32)
     moved = np.moveaxis(field, axis, 0)
     out = matrix @ moved.reshape(length, -1)
     return np.ascontiguousarray(np.moveaxis(out.reshape(len(targets), *moved.shape[1:]), 0, axis))

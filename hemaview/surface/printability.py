@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from hemaview.errors import ExportError
 from hemaview.imaging import LabelMap
@@ -167,6 +166,8 @@ def _body_warnings(bodies: tuple[Body, ...]) -> list[str]:
 
 def _stray_points(mesh: Mesh, mask: LabelMap) -> int:
     """Points that lie farther from the voxels' outer faces than half a voxel's diagonal."""
+    from scipy.spatial import cKDTree
+
     if len(mesh.points) == 0:
         return 0
     spacing = np.asarray(mask.geometry.spacing)

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 
 @dataclass(frozen=True)
@@ -47,6 +45,9 @@ def count_edges(triangles: NDArray[np.integer]) -> EdgeCount:
 
 def count_pinched_points(triangles: NDArray[np.integer]) -> int:
     """Number of points where two sheets of an edge-manifold surface (m, 3) touch in that point only."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     count = len(triangles)
     if count == 0:
         return 0
@@ -69,6 +70,9 @@ def count_pinched_points(triangles: NDArray[np.integer]) -> int:
 
 def label_bodies(triangles: NDArray[np.integer], point_count: int) -> tuple[int, NDArray[np.int32]]:
     """Number of shells that hang together and, per triangle, which one it belongs to."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     if len(triangles) == 0:
         return 0, np.zeros(0, dtype=np.int32)
     rows = np.concatenate([triangles[:, 0], triangles[:, 1]])

@@ -7,7 +7,6 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from hemaview.imaging import Geometry
 
@@ -94,6 +93,8 @@ def _in_steps(probability: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDAr
 
 def _shell_entropy(probability: NDArray[np.float32], mask: NDArray[np.bool_]) -> float:
     """Mean binary entropy in bits of the voxels within two voxels of the mask's surface, inside and outside."""
+    from scipy import ndimage
+
     lines = [np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3)]
     crop = tuple(slice(max(0, int(line[0]) - _SHELL_VOXELS), int(line[-1]) + 1 + _SHELL_VOXELS) for line in lines)
     mask = mask[crop]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import ndimage
 
 from hemaview.imaging import LabelMap
 
@@ -24,6 +23,8 @@ def smooth_surface_area_mm2(mask: LabelMap) -> float:
     of |grad (G * mask)| is the mean area of the smoothed field's level surfaces; G is a Gaussian of
     1 mm, or 0.7 voxel where voxels are larger.
     """
+    from scipy import ndimage
+
     bounds = mask.bounds()
     if bounds is None:
         return 0.0

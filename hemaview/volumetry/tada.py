@@ -9,7 +9,6 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from hemaview.imaging import Geometry, LabelMap, Plane, acquisition_plane
 from hemaview.volumetry.outline import diameters
@@ -170,6 +169,8 @@ def _warnings(measured: TadaMeasurement, direct_ml: float) -> tuple[str, ...]:
 
 def _largest_component(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], int]:
     """The 26-connected component with most voxels (the first of equals) and the number of components."""
+    from scipy import ndimage
+
     labels, count = ndimage.label(mask, structure=np.ones((3, 3, 3)))
     if count == 1:
         return mask, 1
