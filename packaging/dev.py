@@ -579,7 +579,12 @@ def lint(arguments: list[str], wanted: str | None) -> int:
 
 
 def bench(arguments: list[str], wanted: str | None) -> int:
-    """Compare the engines on the real scans."""
+    """Compare the engines on the real scans: those of --data, HEMAVIEW_SHARED or ../shared/data beside the checkout."""
+    if not any(argument.split("=")[0] in ("--data", "--help", "-h") for argument in arguments):
+        data = Path(os.environ.get("HEMAVIEW_SHARED") or ROOT.parent / "shared" / "data")
+        if not data.is_dir():
+            raise SetupError(f"There is no folder {data}: name the one with the real scans by --data FOLDER.")
+        arguments = ["--data", str(data), *arguments]
     return call([str(set_up(ROOT, wanted)), "-m", "hemaview.evaluation.benchmark", *arguments])
 
 

@@ -315,6 +315,14 @@ def test_an_unknown_command_lists_the_known_ones(arguments: list[str]) -> None:
     assert "demo,test,run,lint,bench,setup" in answer.stderr.replace(" ", "")
 
 
+def test_the_table_needs_scans_and_says_how_to_name_them(
+    dev: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEMAVIEW_SHARED", str(tmp_path / "nowhere"))
+    with pytest.raises(dev.SetupError, match="by --data FOLDER"):
+        dev.bench([], None)
+
+
 def test_a_failing_pip_leaves_the_old_stamp_invalid(
     dev: ModuleType, checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
