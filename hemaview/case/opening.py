@@ -14,7 +14,7 @@ from hemaview.case.lock import CaseLock
 from hemaview.case.patches import BlobStore
 from hemaview.case.records import utc_now
 from hemaview.case.state import CaseState
-from hemaview.errors import CaseError, HemaviewError
+from hemaview.errors import CaseError
 
 FORMAT = 1
 """Version of the journal's records; a program refuses one it does not know instead of misreading it."""
@@ -81,14 +81,8 @@ def _replay(path: Path, lock: CaseLock) -> OpenCase:
     header = text.records[0]
     blobs = BlobStore(directory / PATCH_FOLDER)
     state = CaseState(blobs)
-    kept, damaged = 1, text.damaged
-    for record in text.records[1:]:
-        try:
-            state.apply(record)
-        except HemaviewError:
-            damaged = True
-            break
-        kept += 1
+    kept = 1 + state.replay(text.records[1:])
+    damaged = text.damaged or kept < len(text.records)
     notes = []
     journal = None
     where = f"The case's record is damaged after change {kept - 1}"

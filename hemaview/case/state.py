@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -13,7 +14,7 @@ from hemaview.case.history import History, Marks, Step
 from hemaview.case.journal import Record
 from hemaview.case.patches import BlobStore, MaskPatch, Region, hull, region_from_json
 from hemaview.case.records import ScanEntry, SegmentationRecord, box_from_json, geometry_from_json
-from hemaview.errors import CaseError
+from hemaview.errors import CaseError, HemaviewError
 from hemaview.imaging import Geometry, LabelMap, Modality
 
 
@@ -47,16 +48,24 @@ class Work:
     mask: LabelMap | None = None
     extent: Region | None = None
 
-    def moved_to(self, marks: Marks, patch: MaskPatch | None, geometry: Geometry) -> Work:
-        """This work with other marks and the patch's voxels flipped; this one stays as it is."""
+    def moved_to(self, marks: Marks, patch: MaskPatch | None, geometry: Geometry, *, reuse: bool) -> Work:
+        """This work with other marks and the patch's voxels flipped.
+
+        ``reuse`` changes the mask's own array, which is right only while nobody was handed it.
+        """
         if not marks.has_mask:
             return Work(marks)
         if self.mask is not None and patch is None:
             return replace(self, marks=marks)
-        array = np.zeros(geometry.shape, dtype=np.bool_) if self.mask is None else self.mask.array.copy()
+        flips = None if patch is None else patch.flips()
+        if self.mask is None:
+            array = np.zeros(geometry.shape, dtype=np.bool_)
+        else:
+            array = self.mask.array if reuse else self.mask.array.copy()
         extent = self.extent
-        if patch is not None:
-            array[patch.region] ^= patch.flips()
+        if patch is not None and flips is not None:
+            array.setflags(write=True)
+            array[patch.region] ^= flips
             extent = hull(extent, patch.region)
         array.setflags(write=False)
         return Work(marks, LabelMap(array, geometry), extent)
@@ -71,6 +80,21 @@ class CaseState:
         self.work: dict[str, Work] = {}
         self.active_id: str | None = None
         self.history = History()
+        self._replaying = False
+
+    def replay(self, records: Iterable[Record]) -> int:
+        """Apply records until the first that does not fit; returns how many were applied. Before the case is shown."""
+        self._replaying = True
+        count = 0
+        try:
+            for record in records:
+                self.apply(record)
+                count += 1
+        except HemaviewError:
+            pass
+        finally:
+            self._replaying = False
+        return count
 
     def apply(self, record: Record) -> tuple[CaseChange, ...]:
         """Carry out one record; ``CaseError`` leaves the state as it was. Returns what changed, in order."""
@@ -182,7 +206,7 @@ class CaseState:
         return changes
 
     def _move(self, entry: ScanEntry, old: Marks, new: Marks, patch: MaskPatch | None) -> tuple[CaseChange, ...]:
-        self.work[entry.id] = self.work[entry.id].moved_to(new, patch, entry.geometry)
+        self.work[entry.id] = self.work[entry.id].moved_to(new, patch, entry.geometry, reuse=self._replaying)
         changes = list(self._activate(entry.id))
         if not changes:
             if new.box != old.box:
