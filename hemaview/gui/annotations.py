@@ -12,7 +12,7 @@ from PySide6.QtGui import QColor, QFont, QPainter, QPen
 from hemaview.gui.text_label import draw_label, line_height
 from hemaview.gui.theme import COLOURS, PLANE_COLOURS
 from hemaview.gui.view_transform import ViewTransform
-from hemaview.imaging import Geometry, Modality, Plane, PlaneView
+from hemaview.imaging import Geometry, Modality, Plane, PlaneView, Volume
 from hemaview.imaging.geometry import AXIS_LETTERS
 from hemaview.imaging.windowing import Window
 from hemaview.volumetry import TadaMeasurement
@@ -47,6 +47,20 @@ class Probe:
         what = f"{value} {self.unit}".rstrip() + (" · in mask" if self.in_mask else "")
         position = "  ".join(anatomical(axis, mm) for axis, mm in enumerate(self.lps))
         return what, f"{position} mm", "voxel " + ", ".join(str(n) for n in self.voxel)
+
+
+def probe_at(
+    volume: Volume, mask: NDArray[np.bool_] | None, transform: ViewTransform, index: int, sx: float, sy: float
+) -> Probe | None:
+    """What lies under a screen position on slice ``index``; None beside the scan."""
+    x, y = transform.to_picture(sx, sy)
+    i, j, k = (int(v) for v in np.floor(transform.view.pixel_to_index(x, y, index) + 0.5))
+    if not all(0 <= n < size for n, size in zip((i, j, k), volume.geometry.size, strict=True)):
+        return None
+    px, py, pz = (float(v) for v in volume.geometry.index_to_lps((i, j, k)))
+    unit = "HU" if volume.modality is Modality.CT else ""
+    in_mask = mask is not None and bool(mask[k, j, i])
+    return Probe(transform.view.plane, (i, j, k), (px, py, pz), float(volume.array[k, j, i]), unit, in_mask)
 
 
 def anatomical(axis: int, mm: float) -> str:
@@ -195,7 +209,8 @@ def _paint_caliper(
     x, y = tip + outward * 10
     side = _LEFT if abs(outward[0]) > 0.35 else _HCENTRE
     level = _VCENTRE if side == _LEFT else (_TOP if outward[1] > 0 else _BOTTOM)
-    draw_label(painter, text, float(x), float(y), side | level, weight=QFont.Weight.DemiBold)
+    within = QRectF(painter.window()).adjusted(4, 4, -4, -4)
+    draw_label(painter, text, float(x), float(y), side | level, weight=QFont.Weight.DemiBold, within=within)
 
 
 def _screen_line(transform: ViewTransform, start: tuple[float, float], end: tuple[float, float]) -> QLineF:

@@ -26,6 +26,18 @@ GRIP_REACH_PX = 8.0
 SMALLEST_DRAWN_PX = 5.0
 """A shorter drag is a click and draws no box."""
 
+DRAW_KEYS = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+ARROWS = {
+    Qt.Key.Key_Up: (0, -1),
+    Qt.Key.Key_Down: (0, 1),
+    Qt.Key.Key_Right: (1, 0),
+    Qt.Key.Key_Left: (-1, 0),
+}
+"""Arrow keys as steps on the screen, right and down."""
+
+KEYED_SIDE_MM = 40.0
+"""Sides of the box that the Return key draws round the crosshair."""
+
 _MID_HANDLE_SIDE_PX = 48.0
 _BELOW = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop
 
@@ -163,33 +175,58 @@ class BoxDrag:
         self._start = start
         self._done = done
         self._before = state.box
-        self._moved = False
+        self._box: BoxPrompt | None = None
         self.grip = grip
 
     def move(self, sx: float, sy: float) -> None:
         """Follow the mouse."""
-        if not self._moved and max(abs(sx - self._start[0]), abs(sy - self._start[1])) < (
-            SMALLEST_DRAWN_PX if self.grip is None else 1.0
-        ):
+        far = max(abs(sx - self._start[0]), abs(sy - self._start[1]))
+        if self._box is None and far < (SMALLEST_DRAWN_PX if self.grip is None else 1.0):
             return
-        self._moved = True
         view = self._transform.view
         x0, y0 = (float(v) for v in self._transform.to_picture(*self._start))
         x1, y1 = (float(v) for v in self._transform.to_picture(sx, sy))
         if self.grip is None:
-            self._state.set_box(drawn_box(self._geometry, view, self._index, (x0, y0), (x1, y1)))
+            self._box = drawn_box(self._geometry, view, self._index, (x0, y0), (x1, y1))
         elif self._before is not None:
-            self._state.set_box(dragged_box(self._before, self._geometry, view, self.grip, x1 - x0, y1 - y0))
+            self._box = dragged_box(self._before, self._geometry, view, self.grip, x1 - x0, y1 - y0)
+        self._state.set_box(self._box)
 
     def finish(self) -> None:
         """Hand over the box, if it changed."""
-        box = self._state.box
-        if self._moved and box is not None and box != self._before:
-            self._done(box)
+        if self._box is not None and self._box != self._before:
+            # The shown box may have been replaced meanwhile, for example by the answer to an earlier prompt.
+            self._state.set_box(self._box)
+            self._done(self._box)
 
     def cancel(self) -> None:
         """Put the box back as it was."""
         self._state.set_box(self._before)
+
+
+def keyed_box(
+    state: ViewState, view: PlaneView, index: int, key: Qt.Key, modifiers: Qt.KeyboardModifier
+) -> BoxPrompt | None:
+    """The box that a key makes, for those who draw without a mouse; None when the key means nothing here.
+
+    Return draws one of 40 mm round the crosshair. Alt+arrows move the box, Shift+arrows its right or lower side.
+    """
+    geometry, box = state.geometry, state.box
+    if geometry is None:
+        return None
+    if key in DRAW_KEYS:
+        x, y, _ = (float(v) for v in view.index_to_pixel(state.cursor))
+        reach_x = KEYED_SIDE_MM / 2 / float(np.hypot(*view.x_vector_mm))
+        reach_y = KEYED_SIDE_MM / 2 / float(np.hypot(*view.y_vector_mm))
+        return drawn_box(geometry, view, index, (x - reach_x, y - reach_y), (x + reach_x, y + reach_y))
+    if box is None or key not in ARROWS:
+        return None
+    dx, dy = ARROWS[key]
+    if modifiers & Qt.KeyboardModifier.AltModifier:
+        return dragged_box(box, geometry, view, Grip.BODY, dx, dy)
+    if modifiers & Qt.KeyboardModifier.ShiftModifier:
+        return dragged_box(box, geometry, view, Grip.RIGHT if dx else Grip.BOTTOM, dx, dy)
+    return None
 
 
 def paint_box(

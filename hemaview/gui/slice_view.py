@@ -4,7 +4,9 @@ Mouse: the wheel changes the slice, Ctrl+wheel zooms about the pointer, a right 
 left drag is the current tool, Shift+move takes the crosshair along, a double-click asks for a larger view. In
 the box tool, Ctrl+drag always draws a new box, also inside the old one.
 Keys: PgUp/PgDn and the arrows change the slice, Home/End go to the last and first, Ctrl+arrows move the crosshair
-within the slice (with Shift ten voxels), + and - zoom, R fits, Esc gives up the drag.
+within the slice (with Shift ten voxels), + and - zoom, R fits, Esc gives up the drag. In the box tool Return draws
+a box round the crosshair, Alt+arrows move the box and Shift+arrows its right or lower side by a voxel; with brush and
+eraser the space bar dabs at the crosshair.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from PySide6.QtGui import (
     QColor,
     QEnterEvent,
     QFocusEvent,
+    QHideEvent,
     QKeyEvent,
     QMouseEvent,
     QPainter,
@@ -26,8 +29,8 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from hemaview.gui.annotations import Probe, bottom_text_rect
-from hemaview.gui.box_tool import BoxDrag, BoxOutline, cursor_shape
+from hemaview.gui.annotations import Probe, bottom_text_rect, probe_at
+from hemaview.gui.box_tool import ARROWS, DRAW_KEYS, BoxDrag, BoxOutline, Grip, cursor_shape, keyed_box
 from hemaview.gui.brush_tool import BrushDrag
 from hemaview.gui.gestures import CrosshairDrag, Gesture, PanDrag, WindowDrag, ZoomDrag
 from hemaview.gui.slice_overlay import Scene, paint_overlay
@@ -36,12 +39,13 @@ from hemaview.gui.slice_slider import index_rises
 from hemaview.gui.theme import COLOURS
 from hemaview.gui.view_state import Region, Tool, ViewState
 from hemaview.gui.view_transform import ViewTransform
-from hemaview.imaging import Modality, Plane
+from hemaview.imaging import Plane
 
 __all__ = ["Probe", "SliceView"]
 
 _WHEEL_NOTCH = 120
 _ZOOM_PER_NOTCH = 1.2
+_WHOLE_SCAN = 1 << 20
 _SLICE_KEYS = {
     Qt.Key.Key_PageUp: 1,
     Qt.Key.Key_PageDown: -1,
@@ -49,12 +53,14 @@ _SLICE_KEYS = {
     Qt.Key.Key_Down: -1,
     Qt.Key.Key_Right: 1,
     Qt.Key.Key_Left: -1,
+    Qt.Key.Key_Home: _WHOLE_SCAN,
+    Qt.Key.Key_End: -_WHOLE_SCAN,
 }
-_CROSSHAIR_KEYS = {
-    Qt.Key.Key_Up: (0, -1),
-    Qt.Key.Key_Down: (0, 1),
-    Qt.Key.Key_Right: (1, 0),
-    Qt.Key.Key_Left: (-1, 0),
+_TOOL_CURSORS = {
+    Tool.CROSSHAIR: Qt.CursorShape.CrossCursor,
+    Tool.WINDOW: Qt.CursorShape.SizeAllCursor,
+    Tool.BRUSH: Qt.CursorShape.BlankCursor,
+    Tool.ERASER: Qt.CursorShape.BlankCursor,
 }
 
 
@@ -84,6 +90,7 @@ class SliceView(QWidget):
         self._gesture_button = Qt.MouseButton.NoButton
         self._mouse: tuple[float, float] | None = None
         self._probe: Probe | None = None
+        self._hot: Grip | None = None
         self._wheel = 0.0
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.WheelFocus)
@@ -92,7 +99,7 @@ class SliceView(QWidget):
         self.setMinimumSize(120, 120)
         self.setAccessibleName(f"{plane.value.capitalize()} view")
         state.volume_changed.connect(self._on_volume)
-        state.display_changed.connect(self._on_volume)
+        state.display_changed.connect(self._on_display)
         state.cursor_changed.connect(self._on_cursor)
         state.window_changed.connect(self._on_window)
         state.overlay_changed.connect(self._on_overlay)
@@ -152,6 +159,12 @@ class SliceView(QWidget):
         self.fit()
         self._on_tool()
         self._describe()
+
+    def _on_display(self) -> None:
+        if self._transform is not None and self._transform.view is not self._state.view(self.plane):
+            self._on_volume()
+        self._layers.placement_changed()
+        self.update()
 
     def _on_cursor(self) -> None:
         index = self._state.slice_index(self.plane)
@@ -300,19 +313,14 @@ class SliceView(QWidget):
         key, modifiers = Qt.Key(event.key()), event.modifiers()
         control = bool(modifiers & Qt.KeyboardModifier.ControlModifier)
         if key == Qt.Key.Key_Escape and self._gesture is not None:
-            gesture, self._gesture = self._gesture, None
-            gesture.cancel()
-            self._update_mouse_cursor()
-            self.update()
-        elif control and key in _CROSSHAIR_KEYS:
+            self._cancel_gesture()
+        elif control and key in ARROWS:
             reach = 10 if modifiers & Qt.KeyboardModifier.ShiftModifier else 1
-            self._nudge(_CROSSHAIR_KEYS[key][0] * reach, _CROSSHAIR_KEYS[key][1] * reach)
+            self._nudge(ARROWS[key][0] * reach, ARROWS[key][1] * reach)
+        elif self._gesture is None and not control and self._tool_key(key, modifiers):
+            pass
         elif not control and key in _SLICE_KEYS:
             self.step(_SLICE_KEYS[key])
-        elif key == Qt.Key.Key_Home:
-            self.step(1 << 20)
-        elif key == Qt.Key.Key_End:
-            self.step(-(1 << 20))
         elif key in (Qt.Key.Key_Plus, Qt.Key.Key_Equal) and not control:
             self.zoom_by(_ZOOM_PER_NOTCH)
         elif key == Qt.Key.Key_Minus and not control:
@@ -321,6 +329,40 @@ class SliceView(QWidget):
             self.fit()
         else:
             super().keyPressEvent(event)
+
+    def _tool_key(self, key: Qt.Key, modifiers: Qt.KeyboardModifier) -> bool:
+        """What the current tool does with a key; False when it has no use for it."""
+        state, view = self._state, self._state.view(self.plane)
+        if view is None:
+            return False
+        if state.tool is Tool.BOX:
+            box = keyed_box(state, view, self._index, key, modifiers)
+            if box is None:
+                return False
+            if box != state.box:
+                done = self.box_drawn if key in DRAW_KEYS else self.box_edited
+                state.set_box(box)
+                done.emit(box)
+        elif state.tool in (Tool.BRUSH, Tool.ERASER) and key == Qt.Key.Key_Space and self._transform is not None:
+            x, y, _ = view.index_to_pixel(state.cursor)
+            sx, sy = (float(v) for v in self._transform.to_screen(x, y))
+            erase = state.tool is Tool.ERASER
+            BrushDrag(state, self._transform, self._index, erase, (sx, sy), self._emit_stroke).finish()
+        else:
+            return False
+        return True
+
+    def _cancel_gesture(self) -> None:
+        gesture, self._gesture = self._gesture, None
+        if gesture is not None:
+            gesture.cancel()
+            self._update_mouse_cursor()
+            self.update()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """A viewer that is put away mid-drag gives the drag up."""
+        self._cancel_gesture()
+        super().hideEvent(event)
 
     def _nudge(self, dx: int, dy: int) -> None:
         view = self._state.view(self.plane)
@@ -346,21 +388,26 @@ class SliceView(QWidget):
             return None
         return BoxOutline.of(box, geometry, view, self._index)
 
+    def _grip(self) -> Grip | None:
+        """What the mouse holds, or would take hold of."""
+        if isinstance(self._gesture, BoxDrag):
+            return self._gesture.grip
+        if self._state.tool is not Tool.BOX or self._gesture is not None:
+            return None
+        outline = self._outline()
+        if outline is None or self._mouse is None or self._transform is None:
+            return None
+        return outline.grip_at(self._transform, *self._mouse)
+
     def _update_mouse_cursor(self) -> None:
         if self._state.volume is None:
             self.unsetCursor()
             return
-        shape = Qt.CursorShape.CrossCursor
-        match self._state.tool:
-            case Tool.WINDOW:
-                shape = Qt.CursorShape.SizeAllCursor
-            case Tool.BRUSH | Tool.ERASER:
-                shape = Qt.CursorShape.BlankCursor
-            case Tool.BOX if self._transform is not None:
-                if isinstance(self._gesture, BoxDrag):
-                    shape = cursor_shape(self._gesture.grip)
-                elif self._mouse is not None and (outline := self._outline()) is not None:
-                    shape = cursor_shape(outline.grip_at(self._transform, *self._mouse))
+        grip = self._grip()
+        if grip != self._hot:
+            self._hot = grip
+            self.update()
+        shape = _TOOL_CURSORS.get(self._state.tool, cursor_shape(grip))
         if isinstance(self._gesture, PanDrag):
             shape = Qt.CursorShape.ClosedHandCursor
         elif isinstance(self._gesture, ZoomDrag):
@@ -369,24 +416,13 @@ class SliceView(QWidget):
             self.setCursor(shape)
 
     def _update_probe(self) -> None:
-        probe = self._probe_at(*self._mouse) if self._mouse is not None else None
+        probe = None
+        if self._mouse is not None and self._state.volume is not None and self._transform is not None:
+            probe = probe_at(self._state.volume, self._state.mask, self._transform, self._index, *self._mouse)
         if probe != self._probe:
             self._probe = probe
             self.probe_changed.emit(probe)
             self.update(bottom_text_rect(self.height()).toAlignedRect())
-
-    def _probe_at(self, sx: float, sy: float) -> Probe | None:
-        volume, transform = self._state.volume, self._transform
-        if volume is None or transform is None:
-            return None
-        x, y = transform.to_picture(sx, sy)
-        i, j, k = (int(v) for v in np.floor(transform.view.pixel_to_index(x, y, self._index) + 0.5))
-        if not all(0 <= n < size for n, size in zip((i, j, k), volume.geometry.size, strict=True)):
-            return None
-        px, py, pz = (float(v) for v in volume.geometry.index_to_lps((i, j, k)))
-        unit = "HU" if volume.modality is Modality.CT else ""
-        in_mask = self._state.mask is not None and bool(self._state.mask[k, j, i])
-        return Probe(self.plane, (i, j, k), (px, py, pz), float(volume.array[k, j, i]), unit, in_mask)
 
     def _update_ring(self, before: tuple[float, float] | None) -> None:
         if self._state.tool not in (Tool.BRUSH, Tool.ERASER) or self._transform is None:
@@ -428,12 +464,6 @@ class SliceView(QWidget):
             painter.end()
 
     def _scene(self, transform: ViewTransform) -> Scene:
-        outline = self._outline()
-        grip = None
-        if isinstance(self._gesture, BoxDrag):
-            grip = self._gesture.grip
-        elif outline is not None and self._mouse is not None and self._gesture is None:
-            grip = outline.grip_at(transform, *self._mouse)
         return Scene(
             transform,
             self._index,
@@ -441,7 +471,7 @@ class SliceView(QWidget):
             self.height(),
             mouse=self._mouse,
             probe=self._probe,
-            outline=outline,
-            grip=grip,
+            outline=self._outline(),
+            grip=self._hot,
             box_in_hand=isinstance(self._gesture, BoxDrag),
         )

@@ -23,8 +23,12 @@ def draw_label(
     colour: str = COLOURS.text,
     pixels: int = 12,
     weight: int = QFont.Weight.Medium,
+    within: QRectF | None = None,
 ) -> QRectF:
-    """Write one line with its ``anchor`` (for example left and top) at (x, y); returns the place it took."""
+    """Write one line with its ``anchor`` (for example left and top) at (x, y); returns the place it took.
+
+    A label that would leave ``within`` is pushed back inside.
+    """
     ratio = painter.device().devicePixelRatio() if painter.device() is not None else 1.0
     image, width, height = _rendered(text, QGuiApplication.font().family(), pixels, int(weight), colour, ratio)
     if anchor & Qt.AlignmentFlag.AlignRight:
@@ -35,6 +39,9 @@ def draw_label(
         y -= height
     elif anchor & Qt.AlignmentFlag.AlignVCenter:
         y -= height / 2
+    if within is not None:
+        x = max(min(x, within.right() - width), within.left())
+        y = max(min(y, within.bottom() - height), within.top())
     x, y = round(x * ratio) / ratio, round(y * ratio) / ratio
     painter.drawImage(QPointF(x - _HALO_PX, y - _HALO_PX), image)
     return QRectF(x, y, width, height)

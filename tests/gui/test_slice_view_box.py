@@ -243,3 +243,34 @@ def test_the_box_is_solid_on_its_slices_and_dashed_outside(viewers, straight):
     assert blue_share(12) == 1.0
     assert 0.3 < blue_share(13) < 0.8
     assert 0.3 < blue_share(5) < 0.8
+
+
+def test_a_box_can_be_drawn_moved_and_resized_with_keys(viewers, straight):
+    shown = viewers(straight)
+    view, geometry = shown.views[Plane.AXIAL], straight.geometry
+    shown.state.set_tool(Tool.BOX)
+    shown.state.set_cursor((20, 18, 9))
+    QTest.keyClick(view, Qt.Key.Key_Return)
+    (box,) = shown.drawn
+    lower, upper = box.index_bounds(geometry)
+    assert box.open_axis == 2
+    np.testing.assert_allclose((lower + upper)[:2] / 2, (20, 18), atol=0.6)
+
+    QTest.keyClick(view, Qt.Key.Key_Left, Qt.KeyboardModifier.ShiftModifier)
+    QTest.keyClick(view, Qt.Key.Key_Down, Qt.KeyboardModifier.AltModifier)
+    new_lower, new_upper = shown.edited[-1].index_bounds(geometry)
+    np.testing.assert_allclose((new_lower - lower)[:2], (0, 1), atol=1e-6)
+    np.testing.assert_allclose((new_upper - upper)[:2], (-1, 1), atol=1e-6)
+    assert view.slice_index == 9
+
+
+def test_an_answer_that_arrives_mid_drag_does_not_replace_what_the_hand_holds(viewers, straight):
+    shown = with_box(viewers, straight)
+    view = shown.views[Plane.AXIAL]
+    QTest.mousePress(view, Qt.MouseButton.LeftButton, pos=shown.at(Plane.AXIAL, UPPER))
+    QTest.mouseMove(view, shown.at(Plane.AXIAL, UPPER + 4))
+    shown.state.set_box(BoxPrompt.from_index_bounds(straight.geometry, LOWER - 3, UPPER - 5))
+    QTest.mouseRelease(view, Qt.MouseButton.LeftButton, pos=shown.at(Plane.AXIAL, UPPER + 4))
+    _, upper = shown.edited[0].index_bounds(straight.geometry)
+    np.testing.assert_allclose(upper[:2], UPPER[:2] + 4, atol=1e-6)
+    assert shown.state.box == shown.edited[0]

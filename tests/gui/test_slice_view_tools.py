@@ -315,3 +315,36 @@ def test_names_for_screen_readers(viewers, straight):
     shown.state.set_cursor((1, 7, 2))
     assert view.accessibleDescription() == "slice 8 of 36"
     assert view.focusPolicy() & Qt.FocusPolicy.TabFocus
+
+
+def test_the_space_bar_dabs_at_the_crosshair(viewers, straight):
+    shown = viewers(straight)
+    shown.state.set_cursor((20, 18, 9))
+    shown.state.set_tool(Tool.BRUSH)
+    QTest.keyClick(shown.views[Plane.AXIAL], Qt.Key.Key_Space)
+    ((region, values),) = shown.strokes
+    painted = np.zeros(straight.geometry.shape, dtype=bool)
+    painted[region] = values
+    assert painted[9, 18, 20]
+    assert shown.state.stroke is None
+
+
+def test_choosing_square_pixels_keeps_the_zoom(viewers, straight):
+    shown = viewers(straight)
+    view = shown.views[Plane.AXIAL]
+    shown.wheel(Plane.AXIAL, 2, QPoint(200, 200), CONTROL)
+    transform, smooth = view.transform, shown.picture(Plane.AXIAL)
+    shown.state.set_smooth(False)
+    assert view.transform == transform
+    assert shown.picture(Plane.AXIAL) != smooth
+
+
+def test_a_hidden_viewer_gives_up_its_drag(viewers, straight):
+    shown = viewers(straight)
+    view = shown.views[Plane.AXIAL]
+    shown.state.set_tool(Tool.BRUSH)
+    QTest.mousePress(view, Qt.MouseButton.LeftButton, pos=QPoint(240, 240))
+    assert shown.state.stroke is not None
+    view.hide()
+    assert shown.state.stroke is None
+    assert shown.strokes == []
