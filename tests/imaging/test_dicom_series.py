@@ -1,0 +1,432 @@
+"""Known-answer DICOM series: what is right is read exactly, everything else is refused by name."""
+
+import logging
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk  # noqa: N813
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydicom.encaps import encapsulate
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    RLELossless,
+    SecondaryCaptureImageStorage,
+)
+
+from hemaview.errors import Cancelled, ScanError
+from hemaview.imaging import Modality
+from hemaview.imaging.reading import list_series, read_scan
+
+
+def test_a_plain_ct_series_is_read_exactly(dicom_series, ct_values):
+    volume = read_scan(dicom_series(ct_values))
+    geometry = volume.geometry
+    assert geometry.size == (12, 10, 6)
+    assert geometry.spacing == pytest.approx((0.8, 0.5, 5.0))
+    assert geometry.origin == pytest.approx((-100, -80, 20))
+    assert geometry.direction == pytest.approx(np.eye(3).ravel())
+    assert volume.modality is Modality.CT
+    assert volume.array.dtype == np.int16
+    assert np.array_equal(volume.array, ct_values)
+    assert volume.notes == ()
+
+
+def test_the_order_of_files_and_numbers_does_not_matter(dicom_series, ct_values):
+    def lie(dataset, k):
+        dataset.InstanceNumber = 1
+        dataset.SliceLocation = -k
+
+    volume = read_scan(dicom_series(ct_values, step=(0, 0, -5), edit=lie))
+    # Descending slices are sorted along the normal, which points up.
+    assert volume.geometry.origin[2] == pytest.approx(20 - 5 * 5)
+    assert np.array_equal(volume.array, ct_values[::-1])
+
+
+def test_gantry_tilt_is_carried_exactly(dicom_series, ct_values):
+    tilt = np.radians(18.5)
+    column = (0, np.cos(tilt), -np.sin(tilt))
+    step = np.array((0.0, 0.0, 7.0))
+    volume = read_scan(dicom_series(ct_values, column=column, step=step))
+    geometry = volume.geometry
+    assert geometry.is_sheared
+    assert geometry.affine[:3, 2] == pytest.approx(step)
+    assert geometry.slice_spacing_mm == pytest.approx(7 * np.cos(tilt))
+    assert geometry.voxel_volume_ml == pytest.approx(0.5 * 0.8 * 7 * np.cos(tilt) / 1000)
+    assert any("18.5 degrees" in note for note in volume.notes)
+    ijk = (3, 4, 5)
+    expected = np.array((-100, -80, 20)) + 3 * 0.8 * np.array((1, 0, 0)) + 4 * 0.5 * np.array(column) + 5 * step
+    assert geometry.index_to_lps(ijk) == pytest.approx(expected)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=8)
+@given(st.floats(-180, 180), st.floats(-60, 60), st.floats(0.3, 12), st.integers(0, 10_000))
+def test_oblique_series_agree_with_itk(dicom_series, yaw, pitch, distance, number):
+    turn = sitk.Euler3DTransform()
+    turn.SetRotation(np.radians(pitch), 0.1, np.radians(yaw))
+    axes = np.array(turn.GetMatrix()).reshape(3, 3)
+    values = np.random.default_rng(number).integers(0, 4000, (4, 5, 6)).astype(np.uint16)
+    folder = dicom_series(
+        values,
+        folder=f"oblique{number}{abs(hash((yaw, pitch, distance)))}",
+        row=axes[:, 0],
+        column=axes[:, 1],
+        step=axes[:, 2] * distance,
+        modality="MR",
+        shuffle=False,
+    )
+    volume = read_scan(folder)
+    image = sitk.ReadImage([str(p) for p in sorted(folder.iterdir())])
+    assert volume.modality is Modality.MR
+    assert np.array_equal(volume.array, sitk.GetArrayFromImage(image))
+    corner = tuple(n - 1 for n in volume.geometry.size)
+    for index in ((0, 0, 0), corner):
+        assert volume.geometry.index_to_lps(index) == pytest.approx(
+            image.TransformIndexToPhysicalPoint(index), abs=1e-4
+        )
+
+
+@pytest.mark.parametrize(
+    "syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian]
+)
+def test_every_uncompressed_syntax_gives_the_same_values(dicom_series, ct_values, syntax):
+    def swap(dataset, _):
+        if syntax == ExplicitVRBigEndian:
+            dataset.PixelData = np.frombuffer(dataset.PixelData, "<i2").astype(">i2").tobytes()
+
+    assert np.array_equal(read_scan(dicom_series(ct_values, syntax=syntax, edit=swap)).array, ct_values)
+
+
+def test_rle_is_decoded(dicom_series, ct_values):
+    def compress(dataset, _):
+        dataset.compress(RLELossless)
+
+    assert np.array_equal(read_scan(dicom_series(ct_values, edit=compress)).array, ct_values)
+
+
+def test_jpeg_2000_from_another_encoder_is_decoded(dicom_series, tmp_path):
+    values = np.random.default_rng(0).integers(0, 4000, (3, 32, 40)).astype(np.uint16)
+    writer = sitk.ImageFileWriter()
+
+    def compress(dataset, k):
+        path = tmp_path / "encoded.dcm"
+        writer.SetFileName(str(path))
+        writer.UseCompressionOn()
+        writer.SetCompressor("JPEG2000")
+        writer.Execute(sitk.GetImageFromArray(values[k]))
+        encoded = pydicom.dcmread(path)
+        assert encoded.file_meta.TransferSyntaxUID.is_compressed
+        dataset.file_meta.TransferSyntaxUID = encoded.file_meta.TransferSyntaxUID
+        frames = list(pydicom.encaps.generate_frames(encoded.PixelData, number_of_frames=1))
+        dataset.PixelData = encapsulate(frames)
+        dataset["PixelData"].VR = "OB"
+        dataset["PixelData"].is_undefined_length = True
+        dataset.RescaleSlope, dataset.RescaleIntercept = 2, -100
+
+    volume = read_scan(dicom_series(values, modality="MR", edit=compress))
+    assert np.array_equal(volume.array, values.astype(int) * 2 - 100)
+
+
+def test_rescale_is_applied_file_by_file(dicom_series, ct_values):
+    stored = np.clip(ct_values, -1000, 1500)
+
+    def scale(dataset, k):
+        dataset.RescaleSlope, dataset.RescaleIntercept = 1, k
+
+    volume = read_scan(dicom_series(stored, edit=scale))
+    assert volume.array.dtype == np.int16
+    assert np.array_equal(volume.array, stored + np.arange(6)[:, None, None])
+
+
+def test_fractional_slopes_give_float32(dicom_series):
+    stored = np.random.default_rng(0).integers(0, 4000, (4, 5, 6)).astype(np.uint16)
+
+    def scale(dataset, k):
+        dataset.RescaleSlope, dataset.RescaleIntercept = 0.5 + k, -3.25
+
+    volume = read_scan(dicom_series(stored, modality="MR", edit=scale))
+    assert volume.array.dtype == np.float32
+    assert np.allclose(volume.array, stored * (0.5 + np.arange(4))[:, None, None] - 3.25)
+
+
+def test_unsigned_values_beyond_int16_are_kept(dicom_series):
+    stored = np.arange(4 * 5 * 6, dtype=np.uint16).reshape(4, 5, 6) * 500
+    volume = read_scan(dicom_series(stored, modality="MR"))
+    assert volume.array.dtype == np.float32
+    assert np.array_equal(volume.array, stored)
+
+
+def test_ct_padding_becomes_air(dicom_series, ct_values):
+    stored = ct_values.copy()
+    stored[:, :2] = -2000
+    stored[2, 5, 5] = -1500
+
+    def pad(dataset, _):
+        dataset.add_new("PixelPaddingValue", "SS", -2000)
+
+    volume = read_scan(dicom_series(stored, edit=pad))
+    expected = np.maximum(stored, -1024)
+    assert np.array_equal(volume.array, expected)
+    assert any("-1024 HU" in note for note in volume.notes)
+
+
+def test_padding_that_would_be_tissue_is_left_alone(dicom_series, ct_values):
+    stored = ct_values.copy()
+    stored[0, 0, :5] = 0
+
+    def pad(dataset, _):
+        dataset.add_new("PixelPaddingValue", "SS", 0)
+
+    volume = read_scan(dicom_series(stored, edit=pad))
+    assert np.array_equal(volume.array, stored)
+    assert any("padding" in note for note in volume.notes)
+
+
+def test_mr_padding_becomes_the_lowest_value(dicom_series):
+    stored = np.random.default_rng(0).integers(100, 900, (4, 5, 6)).astype(np.uint16)
+    stored[1, :, 0] = 4095
+
+    def pad(dataset, _):
+        dataset.add_new("PixelPaddingValue", "US", 4095)
+
+    volume = read_scan(dicom_series(stored, modality="MR", edit=pad))
+    assert volume.array[1, :, 0].tolist() == [stored[stored < 4095].min()] * 5
+    assert volume.array.max() < 4095
+
+
+def test_twelve_bits_with_an_overlay_above_them_are_masked(dicom_series):
+    values = np.random.default_rng(0).integers(-2048, 2047, (3, 4, 5)).astype(np.int16)
+    stored = (values & 0x0FFF) | (0x5000)
+
+    def narrow(dataset, _):
+        dataset.BitsStored, dataset.HighBit = 12, 11
+
+    assert np.array_equal(read_scan(dicom_series(stored, modality="MR", edit=narrow)).array, values)
+
+
+def test_a_negative_mr_is_inverted_and_a_negative_ct_refused(dicom_series, ct_values):
+    def negative(dataset, _):
+        dataset.PhotometricInterpretation = "MONOCHROME1"
+
+    stored = np.random.default_rng(0).integers(0, 900, (3, 4, 5)).astype(np.uint16)
+    volume = read_scan(dicom_series(stored, modality="MR", edit=negative))
+    assert np.array_equal(volume.array, int(stored.max()) + int(stored.min()) - stored.astype(int))
+    with pytest.raises(ScanError, match="MONOCHROME1"):
+        read_scan(dicom_series(ct_values, folder="ct", edit=negative))
+
+
+def test_positions_rounded_by_the_scanner_are_accepted(dicom_series, ct_values):
+    def jitter(dataset, k):
+        x, y, z = dataset.ImagePositionPatient
+        dataset.ImagePositionPatient = [x, y, float(z) + (0.04 if k % 2 else 0)]
+
+    assert read_scan(dicom_series(ct_values, edit=jitter)).geometry.slice_spacing_mm == pytest.approx(5, abs=0.01)
+
+
+def test_thickness_is_never_used_as_spacing(dicom_series, ct_values):
+    def thick(dataset, _):
+        dataset.SliceThickness = 10
+        dataset.SpacingBetweenSlices = 3
+
+    volume = read_scan(dicom_series(ct_values, edit=thick))
+    assert volume.geometry.spacing[2] == pytest.approx(5)
+    assert any("10 mm thick" in note for note in volume.notes)
+
+
+def _move(which, by):
+    def edit(dataset, k):
+        if k in which:
+            x, y, z = (float(v) for v in dataset.ImagePositionPatient)
+            dataset.ImagePositionPatient = [x + by[0], y + by[1], z + by[2]]
+
+    return edit
+
+
+def _set(which, **values):
+    def edit(dataset, k):
+        if k in which:
+            for keyword, value in values.items():
+                setattr(dataset, keyword, value)
+
+    return edit
+
+
+def _drop(which, keyword):
+    def edit(dataset, k):
+        if k in which:
+            delattr(dataset, keyword)
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (_move({4, 5}, (0, 0, 5)), ["1 slice is missing", "10 mm apart instead of 5 mm"]),
+        (_move({3, 4, 5}, (0, 0, 2)), ["not evenly spaced", "2 of 5 mm", "7 mm"]),
+        (_move({3}, (4, 0, 0)), ["shifted sideways"]),
+        (_move({3}, (0, 0, -5)), ["same position"]),
+        (_set({1}, ImageOrientationPatient=[0, 1, 0, 0, 0, -1]), ["different orientations"]),
+        (_set({1}, PixelSpacing=[0.5, 0.9]), ["different pixel spacings"]),
+        (_set(range(6), PixelSpacing=[0, 0]), ["pixel spacing"]),
+        (_set({2}, NumberOfFrames=4), ["4 frames"]),
+        (_set({2}, ImageType=["ORIGINAL", "PRIMARY", "M", "MOSAIC"]), ["mosaic"]),
+        (_set({0}, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]), ["scout"]),
+        (_set({0}, SOPClassUID=SecondaryCaptureImageStorage), ["Secondary Capture"]),
+        (_set({0}, SamplesPerPixel=3, PhotometricInterpretation="RGB"), ["colour"]),
+        (_set({0}, RescaleSlope=0), ["rescaled"]),
+        (_set({0}, Rows=5, PixelData=b"\0" * 120), ["mixes pictures", "12 x 10 (5)", "12 x 5 (1)"]),
+        (_set({0}, BitsAllocated=12), ["unusual"]),
+        (_set({0}, Rows=40), ["ends before"]),
+        (_set({0}, PixelData=b""), ["no pixel data"]),
+        (_drop({2, 3}, "ImagePositionPatient"), ["have no usable position"]),
+        (_drop(range(6), "ImageOrientationPatient"), ["no usable orientation"]),
+        (_drop({5}, "PixelSpacing"), ["has no usable pixel spacing"]),
+        (_set({5}, PixelSpacing=[0.5]), ["has no usable pixel spacing"]),
+        (_drop(range(6), "PixelData"), ["it holds no pixel data"]),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_what_is_not_an_even_stack_is_refused_with_its_reason(dicom_series, ct_values, edit, words):
+    with pydicom.config.disable_value_validation():
+        folder = dicom_series(ct_values, edit=edit)
+    with pytest.raises(ScanError) as refusal:
+        read_scan(folder)
+    text = str(refusal.value)
+    assert all(word in text for word in words), text
+    assert text.endswith(".")
+    assert "\n" not in text
+    assert not list_series(folder)[0].measurable
+
+
+@pytest.mark.parametrize(
+    ("tags", "word"),
+    [
+        ({"EchoTime": (10, 20)}, "echoes"),
+        ({"TemporalPositionIdentifier": (1, 2)}, "time points"),
+        ({"DiffusionBValue": (0.0, 1000.0)}, "diffusion"),
+        ({"ImageType": (["ORIGINAL", "PRIMARY", "M"], ["ORIGINAL", "PRIMARY", "P"])}, "magnitude and phase"),
+        ({"AcquisitionTime": ("101010", "101020")}, "time points"),
+        ({}, "same position"),
+    ],
+)
+def test_several_pictures_of_one_place_are_told_apart(dicom_series, tags, word):
+    values = np.random.default_rng(0).integers(0, 900, (6, 4, 5)).astype(np.uint16)
+
+    def twice(dataset, k):
+        dataset.ImagePositionPatient = [0, 0, 5 * (k // 2)]
+        for keyword, choices in tags.items():
+            setattr(dataset, keyword, choices[k % 2])
+
+    with pytest.raises(ScanError, match=word) as refusal:
+        read_scan(dicom_series(values, modality="MR", edit=twice))
+    assert "3 positions with 2 pictures each" in str(refusal.value)
+
+
+def test_a_file_that_is_there_twice_is_read_once(dicom_series, ct_values):
+    folder = dicom_series(ct_values)
+    (folder / "copy.dcm").write_bytes((folder / "IM0000.dcm").read_bytes())
+    volume = read_scan(folder)
+    assert volume.geometry.size[2] == 6
+    assert any("copy" in note for note in volume.notes)
+
+
+def test_a_single_slice_is_shown_with_a_warning(dicom_series, ct_values):
+    volume = read_scan(dicom_series(ct_values[:1]))
+    assert volume.geometry.size[2] == 1
+    assert any("only one slice" in note for note in volume.notes)
+    with pytest.raises(ScanError, match="how thick"):
+        read_scan(dicom_series(ct_values[:1], folder="thin", edit=_drop({0}, "SliceThickness")))
+
+
+def test_one_file_opens_its_series_and_no_other(dicom_series, ct_values):
+    folder = dicom_series(ct_values)
+    dicom_series(ct_values[:4] + 1, folder="series", modality="MR", uid="1.2.3", shuffle=False)
+    mine = next(p for p in folder.iterdir() if pydicom.dcmread(p).SeriesInstanceUID != "1.2.3")
+    assert read_scan(mine).geometry.size[2] == len(list(folder.iterdir())) - 4
+
+
+def test_the_largest_of_several_series_is_opened_and_the_others_named(dicom_series, ct_values):
+    top = dicom_series(ct_values, folder="a").parent
+    dicom_series(ct_values[:3], folder="b", modality="MR", uid="1.2.3")
+    dicom_series(ct_values, folder="c", uid="1.2.4", edit=_move({5}, (0, 0, 2)))
+    found = {s.uid: s for s in list_series(top)}
+    assert len(found) == 3
+    assert found["1.2.3"].size == (12, 10, 3)
+    assert not found["1.2.4"].measurable
+    volume = read_scan(top)
+    assert volume.geometry.size[2] == 6
+    assert any("MR series 4" in note and "2 series" in note for note in volume.notes)
+    assert read_scan(top, series_uid="1.2.3").geometry.size[2] == 3
+    with pytest.raises(ScanError, match="not evenly spaced"):
+        read_scan(top, series_uid="1.2.4")
+    with pytest.raises(ScanError, match="does not hold the series"):
+        read_scan(top, series_uid="9.9")
+
+
+def test_nothing_of_the_patient_is_kept_or_logged(dicom_series, ct_values, caplog):
+    caplog.set_level(logging.DEBUG)
+    volume = read_scan(dicom_series(ct_values))
+    kept = (
+        f"{volume.name} {volume.notes} {dict(volume.attributes)} {list_series(dicom_series(ct_values))} {caplog.text}"
+    )
+    for secret in ("Secret", "Person", "4711"):
+        assert secret not in kept
+
+
+def test_progress_rises_to_one_and_can_cancel(dicom_series, ct_values):
+    folder = dicom_series(ct_values)
+    seen: list[float] = []
+    read_scan(folder, progress=seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] == pytest.approx(1)
+
+    def stop(_):
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        read_scan(folder, progress=stop)
+
+
+def test_damaged_files_are_named(dicom_series, ct_values):
+    folder = dicom_series(ct_values)
+    names = sorted(folder.iterdir(), key=lambda p: pydicom.dcmread(p).ImagePositionPatient[2])
+    whole = names[-1].read_bytes()
+    names[-1].write_bytes(whole[:-40])
+    with pytest.raises(ScanError, match=names[-1].name):
+        read_scan(folder)
+    names[-1].write_bytes(b"")
+    volume = read_scan(folder)
+    assert volume.geometry.size[2] == 5
+    assert any(names[-1].name in note and "damaged" in note for note in volume.notes)
+    names[2].write_bytes(whole[:200])
+    with pytest.raises(ScanError, match="slice is missing"):
+        read_scan(folder)
+
+
+def test_a_data_set_without_preamble_is_read(dicom_series, ct_values):
+    folder = dicom_series(ct_values, syntax=ImplicitVRLittleEndian)
+    for path in folder.iterdir():
+        dataset = pydicom.dcmread(path)
+        del dataset.file_meta
+        dataset.preamble = None
+        pydicom.dcmwrite(path, dataset, implicit_vr=True, little_endian=True, enforce_file_format=False)
+        assert path.read_bytes()[128:132] != b"DICM"
+    assert np.array_equal(read_scan(folder).array, ct_values)
+
+
+@pytest.mark.parametrize(
+    ("edit", "modality"),
+    [
+        (_set(range(6), RescaleType="ED"), Modality.UNKNOWN),
+        (_set(range(6), RescaleType="US"), Modality.CT),
+    ],
+)
+def test_ct_that_is_not_hu_says_so(dicom_series, ct_values, edit, modality):
+    volume = read_scan(dicom_series(ct_values, edit=edit))
+    assert volume.modality is modality
+    assert any("HU" in note for note in volume.notes) == (modality is Modality.UNKNOWN)
