@@ -36,7 +36,7 @@ def run_demo(out: Path | None) -> int:
 
 def comparison(sample: Sample, record: Mapping[str, Any]) -> str:
     """The volumes in mL of a ``segmentation.json`` beside the one that was built into the phantom."""
-    lines = [f"{sample.title} (phantom)", f"{'method':<12}{'mL':>8}{'error':>9}"]
+    lines = [f"{sample.title}", f"{'method':<12}{'mL':>8}{'error':>9}"]
     for reading in record["readings"]:
         method, value = reading["method"], reading["value_ml"]
         if value is None:
