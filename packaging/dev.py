@@ -60,6 +60,7 @@ SCREEN_LIBRARIES = [
     "libxkbcommon0",
 ]
 VIRTUAL_DISPLAY = ["xvfb", "xauth"]
+SECOND_OPINIONS = ["admesh"]
 
 STARTED = time.monotonic()
 
@@ -369,7 +370,7 @@ def set_up(root: Path, wanted: str | None = None) -> Path:
     pins = ["--constraint", str(root / "packaging" / "constraints.txt")]
     installer.require("pip and setuptools", *pins, "pip", "setuptools")
     installer.torch(build)
-    say("Installing the other packages (about 400 MB)")
+    say("Bringing the other packages up to date" if stamp else "Installing the other packages (about 500 MB)")
     # setuptools is pinned in .venv already; an isolated build would fetch another one.
     installer.require("The packages", *pins, "--no-build-isolation", "--editable", f".[{EXTRAS}]")
     text = json.dumps({"fingerprint": fingerprint(root, build), "build": build})
@@ -529,7 +530,7 @@ def workers(arguments: list[str]) -> int:
 def test(arguments: list[str], wanted: str | None) -> int:
     """Run the tests, windows included, on virtual displays of their own."""
     virtual = sys.platform.startswith("linux")
-    install_debian_packages(VIRTUAL_DISPLAY + SCREEN_LIBRARIES)
+    install_debian_packages(VIRTUAL_DISPLAY + SCREEN_LIBRARIES + SECOND_OPINIONS)
     python = set_up(ROOT, wanted)
     count = workers(arguments)
     environment = child_environment()
@@ -592,7 +593,7 @@ def setup(arguments: list[str], wanted: str | None) -> int:
     """Only set up."""
     if arguments:
         raise SetupError(f"setup takes no {arguments[0]}.")
-    install_debian_packages(VIRTUAL_DISPLAY + SCREEN_LIBRARIES)
+    install_debian_packages(VIRTUAL_DISPLAY + SCREEN_LIBRARIES + SECOND_OPINIONS)
     set_up(ROOT, wanted)
     return 0
 

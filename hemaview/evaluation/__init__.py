@@ -1,1 +1,1 @@
-""""""
+"""Metrics, baselines and the comparison of engines on real scans."""
