@@ -104,9 +104,11 @@ def paint_bright_whole(
     rng: np.random.Generator, grid: PaintGrid, half: float, image: Tensor, field: Tensor, anatomy: Anatomy | None
 ) -> Painted:
     """A whole tumour as FLAIR and T2 show it: bright swelling that keeps some anatomy, often with a different core."""
-    offset = rng.uniform(0.14, 0.6)
+    offset = rng.uniform(0.12, 0.6)
     base = surrounding_level(image, field)
-    fading = 1 - rng.uniform(0, 0.45) * torch.exp(-field.clamp_min(0) / rng.uniform(0.1, 0.4))
+    # The swelling fades outwards: its margin may have little more than a quarter of the full contrast.
+    most = 0.72 if offset > 0.25 else 0.45
+    fading = 1 - rng.uniform(0, most) * torch.exp(-field.clamp_min(0) / rng.uniform(0.1, 0.4))
     keep = rng.uniform(0, 0.6)
     inside = base + offset * fading + keep * (image - base)
     inside = inside + rng.uniform(0, 0.08) * smooth_noise(rng, grid, half * rng.uniform(0.15, 0.8))

@@ -36,7 +36,7 @@ from hemaview.adaptation.phantoms.scene import (
     texture,
     vary,
 )
-from hemaview.adaptation.phantoms.shapes import lesion_field
+from hemaview.adaptation.phantoms.shapes import FAMILIES, lesion_field
 
 SAMPLE_SHAPE = (32, 96, 96)
 """Most slices, rows and columns of a stored sample."""
@@ -44,6 +44,9 @@ SAMPLE_SHAPE = (32, 96, 96)
 KINDS: dict[str, float] = {"whole": 0.29, "core": 0.29, "blood_ct": 0.17, "blood_mr": 0.13, "any": 0.12}
 """Share of each appearance."""
 
+_FAVOURED = {("whole", "infiltrating"): 2.0, ("blood_ct", "crescent"): 3.0}
+"""Which shape families are how many times more common in one kind of lesion than overall."""
+_CRESCENT_SIZE = 1.5
 _COVER = 2.1
 _DEPTH_COVER = 1.65
 _MIN_VOXELS = 60
@@ -87,14 +90,18 @@ def box_fill(mask: NDArray[np.bool_]) -> float:
 
 
 def _attempt(rng: np.random.Generator, heads: Sequence[Head]) -> Sample | None:
+    kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
+    shares = np.array([FAMILIES[name] * _FAVOURED.get((kind, name), 1.0) for name in FAMILIES])
+    family = str(rng.choice(list(FAMILIES), p=shares / shares.sum()))
     size_mm = float(np.exp(rng.uniform(np.log(9), np.log(95))))
+    if family == "crescent":
+        size_mm *= _CRESCENT_SIZE
     ratio = rng.uniform(0.6, 1.25)
     grid = PaintGrid(SAMPLE_SHAPE, (_DEPTH_COVER * size_mm * ratio, _COVER * size_mm, _COVER * size_mm))
-    kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
     contrast = _contrast(rng, kind)
-    scene = paint_scene(rng, grid, heads, contrast)
+    scene = paint_scene(rng, grid, heads, contrast, near_surface=family == "crescent")
     half = size_mm / 2
-    field = lesion_field(rng, grid, half, scene.anatomy)
+    field = lesion_field(rng, grid, half, scene.anatomy, family)
     if not _fits(field):
         return None
     painted = paint_lesion(rng, grid, half, scene, field, kind, contrast)
@@ -128,13 +135,18 @@ def _contrast(rng: np.random.Generator, kind: str) -> str:
     return "random"
 
 
-def paint_scene(rng: np.random.Generator, grid: PaintGrid, heads: Sequence[Head], contrast: str) -> Scene:
+def paint_scene(
+    rng: np.random.Generator, grid: PaintGrid, heads: Sequence[Head], contrast: str, *, near_surface: bool = False
+) -> Scene:
     """A background of the named contrast: tissue maps recomposed, or a template's own picture with a random curve."""
     if contrast == "random" and rng.random() < 0.25:
         return Scene(texture(rng, grid), None)
     own = _own_picture(rng, heads, contrast)
     head = own if own is not None else heads[int(rng.integers(len(heads))) if rng.random() < 0.3 else 0]
-    centre = head.inside[int(rng.integers(len(head.inside)))]
+    centres = head.inside
+    if near_surface:
+        centres = centres[head.maps[3][tuple(centres.T)].numpy() > -12]
+    centre = centres[int(rng.integers(len(centres)))]
     maps = cut_head(rng, head, grid, axial=rng.random() < 0.8, centre=centre)
     if own is not None:
         image = maps[0]
