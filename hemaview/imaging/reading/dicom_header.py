@@ -24,6 +24,13 @@ logging.getLogger("pydicom").propagate = False
 
 PIXEL_DATA = 0x7FE00010
 _SIEMENS_MOSAIC_COUNT = (0x0019, 0x100A)
+_ENCAPSULATED = ("1.2.840.10008.1.2.4.", "1.2.840.10008.1.2.5")
+_PLAIN_SYNTAXES = (
+    "",
+    pydicom.uid.ImplicitVRLittleEndian,
+    pydicom.uid.ExplicitVRLittleEndian,
+    pydicom.uid.ExplicitVRBigEndian,
+)
 _TEXT_VRS = {"CS", "DS", "IS", "UI", "SH", "LO", "TM"}
 _BINARY_TAGS = {
     "Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
@@ -94,7 +101,7 @@ class Instance:
     @property
     def is_compressed(self) -> bool:
         """Whether the pixels are encapsulated (JPEG, JPEG-LS, JPEG 2000, RLE, ...)."""
-        return bool(self.syntax) and bool(pydicom.uid.UID(self.syntax).is_compressed) and not self.is_deflated
+        return self.syntax.startswith(_ENCAPSULATED)
 
     @property
     def is_deflated(self) -> bool:
@@ -102,9 +109,20 @@ class Instance:
         return bool(self.syntax == pydicom.uid.DeflatedExplicitVRLittleEndian)
 
     @property
+    def is_plain(self) -> bool:
+        """Whether the pixels lie in the file as they are; a missing syntax means plain too."""
+        return self.syntax in _PLAIN_SYNTAXES
+
+    @property
     def frame_bytes(self) -> int:
         """Bytes of one uncompressed frame."""
         return self.rows * self.columns * self.bits_allocated // 8
+
+
+def uid_name(uid: str) -> str | None:
+    """What the DICOM standard calls a UID, or None for one it does not know."""
+    entry = pydicom.uid.UID_dictionary.get(uid)
+    return entry[0] if entry else None
 
 
 def read_dataset(stream: BinaryIO, *, header_only: bool = False, tags: Sequence[str] | None = None) -> FileDataset:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 
 from hemaview.errors import ScanError
-from hemaview.imaging.reading.dicom_header import Instance, read_dataset
+from hemaview.imaging.reading.dicom_header import Instance, read_dataset, uid_name
 from hemaview.imaging.reading.files import incomplete
 
 CT_AIR = -1024
@@ -185,7 +185,7 @@ def _decode_with_pydicom(dataset: Dataset, instance: Instance) -> NDArray:
 
 
 def _undecodable(instance: Instance) -> ScanError:
-    name = pydicom.uid.UID(instance.syntax).name
+    name = uid_name(instance.syntax) or "unknown"
     return ScanError(
         f"The compressed image in '{instance.source.name}' ({name}) cannot be decoded; export the series uncompressed."
     )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hemaview.errors import ScanError
 from hemaview.imaging.geometry import Geometry
-from hemaview.imaging.reading.dicom_header import Instance
+from hemaview.imaging.reading.dicom_header import Instance, uid_name
 
 _MEASURABLE_CLASSES = {pydicom.uid.CTImageStorage: "CT", pydicom.uid.MRImageStorage: "MR"}
 _ENHANCED_CLASSES = {
@@ -118,8 +118,8 @@ def kind_problem(instance: Instance) -> str | None:
     if instance.sop_class in _ENHANCED_CLASSES:
         return _ENHANCED
     if instance.sop_class and instance.sop_class not in _MEASURABLE_CLASSES:
-        name = pydicom.uid.UID(instance.sop_class).name
-        kind = "of an unknown kind" if name[0].isdigit() else f"of the kind '{name.removesuffix(' Storage')}'"
+        name = uid_name(instance.sop_class)
+        kind = f"of the kind '{name.removesuffix(' Storage')}'" if name else "of an unknown kind"
         return f"is a DICOM object {kind}, not a CT or MR scan"
     if instance.is_enhanced:
         return _ENHANCED
@@ -154,7 +154,9 @@ def _check_pixels(instances: Sequence[Instance]) -> None:
             raise NotAStack(f"the values of {_files([instance])} cannot be rescaled")
         if instance.rows < 1 or instance.columns < 1:
             raise NotAStack(f"{_files([instance])} does not say how large the picture is")
-        native = not instance.is_compressed and not instance.is_deflated
+        native = instance.is_plain
+        if not (native or instance.is_compressed or instance.is_deflated):
+            raise NotAStack(f"{_files([instance])} is encoded in an unknown way; export the series uncompressed")
         if instance.is_truncated or (native and (instance.pixel_length or 0) < instance.frame_bytes):
             raise NotAStack(f"{_files([instance])} ends before its picture does; copy it again")
         if native and instance.pixel_length is not None and instance.pixel_length >= 2 * instance.frame_bytes:

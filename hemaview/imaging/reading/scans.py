@@ -25,6 +25,7 @@ VOLUME_SUFFIXES = (".nii.gz", ".nii", ".hdr.gz", ".hdr", ".img.gz", ".img", ".nr
 """File names that hold a whole scan, longest first."""
 
 _START_BYTES = 4096
+_ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 _OPENS = "HEMAVIEW opens NIfTI, NRRD, MetaImage and DICOM scans"
 
 
@@ -46,7 +47,7 @@ def read_scan(
     if target.is_dir():
         return _read_folder(target, series_uid, progress)
     start = read_start(target, _START_BYTES)
-    if start[:4] == b"PK\x03\x04":
+    if start[:4] in _ZIP_MAGIC:
         return _read_zip(target, series_uid, progress)
     if looks_like_dicom(start):
         return _read_dicom_file(target, series_uid, progress)
@@ -62,7 +63,7 @@ def list_series(path: Path | str) -> tuple[SeriesSummary, ...]:
     check_readable(target)
     if target.is_dir():
         found = find_series(tuple(folder_sources(target, recursive=True)))
-    elif (start := read_start(target, _START_BYTES))[:4] == b"PK\x03\x04":
+    elif (start := read_start(target, _START_BYTES))[:4] in _ZIP_MAGIC:
         with open_archive(target) as archive:
             found = find_series(archive_sources(target, archive))
     elif looks_like_dicom(start):

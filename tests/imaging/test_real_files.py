@@ -1,0 +1,302 @@
+"""Real files with known properties: what opens, as what, and what is refused with which words."""
+
+import zipfile
+from itertools import product
+
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk  # noqa: N813
+
+from hemaview.errors import ScanError
+from hemaview.imaging import Modality, Plane, plane_view
+from hemaview.imaging.reading import list_series, read_label_map, read_scan
+from hemaview.imaging.windowing import auto_window, to_grey8
+
+NOT_A_SCAN = "is not a scan that can be opened"
+OTHER_OBJECT = "not a CT or MR scan"
+MOSAIC = "Siemens mosaic"
+ENHANCED = "enhanced multi-frame"
+NO_MODALITY = "does not say that it is a CT or MR scan"
+
+OPENS = [
+    ("odd_files/nibabel/anatomical.nii", (33, 41, 25), (2, 2, 2), (-610, 30393)),
+    ("odd_files/nibabel/example4d.nii.gz", (128, 96, 24), (2, 2, 2.2), (0, 1162)),
+    ("odd_files/nibabel/example_nifti2.nii.gz", (32, 20, 12), (2, 2, 2.2), (49, 742)),
+    ("odd_files/nibabel/functional.nii", (17, 21, 3), (4, 4, 8), None),
+    ("odd_files/nibabel/reoriented_anat_moved.nii", (21, 26, 22), (4, 4, 4), None),
+    ("odd_files/nibabel/resampled_anat_moved.nii", (17, 21, 3), (4, 4, 8), (409.3, 13360)),
+    ("odd_files/nibabel/standard.nii.gz", (4, 5, 7), (1, 3, 2), (0, 255)),
+    ("odd_files/nifti_niivue/minimal.nii.gz", (64, 64, 10), (3, 3, 3), (0, 63)),
+    ("odd_files/nifti_niivue/low_res.nii.gz", (7, 5, 3), (2, 2, 2), (0, 1)),
+    ("odd_files/nifti_niivue/ras.hdr", (62, 41, 34), (2.385, 2.39, 2.366), (0, 255)),
+    ("odd_files/nifti_niivue/ras.img", (62, 41, 34), (2.385, 2.39, 2.366), (0, 255)),
+    ("odd_files/nifti_niivue/avg152T1_RL_nifti.nii.gz", (91, 109, 91), (2, 2, 2), (0, 255)),
+    ("odd_files/nifti_niivue/spmMotor.nii.gz", (79, 95, 79), (2, 2, 2), (-6.862, 12.16)),
+    ("odd_files/dicom_transfer_syntaxes_siemens/1.nii", (64, 64, 35), (3.25, 3.25, 3.6), (0, 2362)),
+    ("odd_files/dicom_pydicom/CT_small.dcm", (128, 128, 1), (0.6615, 0.6615, 5), (-896, 1167)),
+    ("odd_files/dicom_pydicom/MR_small.dcm", (64, 64, 1), (0.3125, 0.3125, 0.8), (127, 2145)),
+    ("odd_files/dicom_pydicom/J2K_pixelrep_mismatch.dcm", (512, 512, 1), (0.431, 0.431, 5), (-1024, 1896)),
+    ("odd_files/dicom_pydicom/zipMR.gz", (64, 64, 1), (0.3125, 0.3125, 0.8), (127, 2145)),
+    ("odd_files/dicom_pydicom_data/MR-SIEMENS-DICOM-WithOverlays.dcm", (484, 484, 1), (0.7231, 0.7231, 4), (0, 1123)),
+    ("odd_files/dicom_pydicom_data/bad_sequence.dcm", (512, 512, 1), (0.2871, 0.2871, 1), (-1011, 1243)),
+    ("odd_files/dicom_pydicom/dicomdirtests/DICOMDIR", (16, 16, 5), (0.4883, 0.4883, 2.5), (-888, 85)),
+    ("odd_files/dicom_pydicom/dicomdirtests/98892001/CT5N", (16, 16, 5), (0.4883, 0.4883, 2.5), (-888, 85)),
+    ("odd_files/dicom_d2n_failing/slicecount", (256, 256, 2), (1, 1, 1), (0, 254)),
+    ("dicom_series/dcmqi_ct_seg", (512, 512, 3), (0.8105, 0.8105, 1), (-1024, 1381)),
+    ("dicom_series/philips_ct_phantom_multiseries_dicomdir.zip", (512, 512, 28), (0.4512, 0.4512, 5), (-1024, 782)),
+    ("dicom_series/siemens_xa30_t1w_jpegll_fragmented.zip", (128, 128, 96), (2, 2, 2), (0, 2712)),
+    ("mr_lesion/pyradiomics_brain_tumour_t1c/brain1_image.nrrd", (256, 256, 25), (0.7812, 0.7812, 6.5), (0, 3057)),
+    ("mr_lesion/pyradiomics_brain_tumour_t1c/brain2_image.nrrd", (256, 256, 23), (0.7812, 0.7812, 6.5), (0, 1523)),
+]
+
+REFUSED = [
+    ("odd_files/nifti_niivue/complex.nii.gz", "complex"),
+    ("odd_files/nibabel/row_major.dconn.nii", "CIFTI"),
+    ("odd_files/nibabel/analyze.hdr", "analyze.img"),
+    ("odd_files/nibabel/nifti1.hdr", "nifti1.img"),
+    ("odd_files/nibabel/nifti2.hdr", "nifti2.img"),
+    *[
+        (f"odd_files/nibabel/{name}", NOT_A_SCAN)
+        for name in (
+            "bad_attribute+orig.HEAD", "bad_datatype+orig.HEAD", "example4d+orig.BRIK.gz", "minc1_4d.mnc",
+            "minc2_baddim.mnc", "phantom_truncated.PAR", "phantom_truncated.REC", "small.mnc", "test.mgz", "tinypet.v",
+            "nicom/ascconv_sample.txt", "nicom/csa2_b0.bin", "nicom/csa2_zero_len.bin.gz",
+        )
+    ],
+    ("odd_files/nibabel/0.dcm", MOSAIC),
+    ("odd_files/nibabel/nicom/siemens_dwi_0.dcm.gz", MOSAIC),
+    ("odd_files/nibabel/nicom/philips_mprage.dcm.gz", ENHANCED),
+    ("odd_files/nibabel/nicom/csa_slice_norm.dcm", MOSAIC),
+    ("odd_files/nibabel/nicom/decimal_rescale.dcm", "same value"),
+    ("odd_files/nibabel/nicom/slicethickness_empty_string.dcm", "how thick"),
+    *[(f"odd_files/dicom_transfer_syntaxes_siemens/{n}.dcm", MOSAIC) for n in range(1, 10)],
+    ("odd_files/dicom_transfer_syntaxes_siemens", MOSAIC),
+    ("odd_files/dicom_d2n_failing/notavolume", "1 position with 4 pictures"),
+    ("odd_files/dicom_d2n_failing/ge_single_slice", "how thick"),
+    ("odd_files/dicom_pydicom/MR_truncated.dcm", "incomplete"),
+    ("odd_files/dicom_pydicom/no_meta.dcm", "damaged"),
+    ("odd_files/dicom_pydicom/UN_sequence.dcm", "damaged"),
+    ("odd_files/dicom_pydicom/ExplVR_BigEndNoMeta.dcm", "damaged"),
+    *[
+        (f"odd_files/dicom_pydicom/{name}", OTHER_OBJECT)
+        for name in (
+            "GDCMJ2K_TextGBR.dcm", "JPEG-lossy.dcm", "JPEG2000.dcm", "JPEG2000-embedded-sequence-delimiter.dcm",
+            "JPGExtended.dcm", "SC_rgb_small_odd.dcm", "badVR.dcm", "image_dfl.dcm", "liver_1frame.dcm", "rtdose.dcm",
+            "rtplan.dcm", "rtstruct.dcm", "test-SR.dcm", "waveform_ecg.dcm",
+        )
+    ],
+    *[
+        (f"odd_files/dicom_pydicom/{name}", NO_MODALITY)
+        for name in ("empty_charset_LEI.dcm", "meta_missing_tsyntax.dcm", "nested_priv_SQ.dcm")
+    ],
+    ("odd_files/dicom_pydicom/dicomdirtests/TINY_ALPHA", "no pixel data"),
+    ("odd_files/dicom_pydicom/dicomdirtests/77654033/CR1", OTHER_OBJECT),
+    ("odd_files/dicom_pydicom/dicomdirtests/77654033/CT2", "not evenly spaced"),
+    ("odd_files/dicom_pydicom/dicomdirtests/98892001/CT2N", "scout"),
+    ("odd_files/dicom_pydicom/dicomdirtests/98892003/MR700", "different orientations"),
+    *[
+        (f"odd_files/dicom_pydicom_data/{name}", ENHANCED)
+        for name in (
+            "eCT_Supplemental.dcm", "emri_small.dcm", "emri_small_RLE.dcm", "emri_small_big_endian.dcm",
+            "emri_small_jpeg_2k_lossless.dcm", "emri_small_jpeg_2k_lossless_too_short.dcm",
+            "emri_small_jpeg_ls_lossless.dcm",
+        )
+    ],
+    *[
+        (f"odd_files/dicom_pydicom_data/{name}", OTHER_OBJECT)
+        for name in (
+            "JPEG-LL.dcm", "JPGLosslessP14SV1_1s_1f_8b.dcm", "liver.dcm", "mlut_18.dcm", "vlut_04.dcm",
+        )
+    ],
+    ("odd_files/dicom_pydicom_data/693_J2KR.dcm", "several versions"),
+    ("odd_files/dicom_pydicom_data/explicit_VR-UN.dcm", "how thick"),
+    ("dicom_series/enhanced_multiframe", ENHANCED),
+    ("dicom_series/enhanced_multiframe/IM_0027_fMAP.dcm", ENHANCED),
+    ("dicom_series/d2n_small_vendor_sets/hyperfine/anatomical", ENHANCED),
+    ("dicom_series/d2n_small_vendor_sets/philips_enhanced/anatomical", ENHANCED),
+    ("dicom_series/d2n_small_vendor_sets/siemens_multiframe/anatomical", ENHANCED),
+    ("dicom_series/d2n_small_vendor_sets/generic/rgb/001", OTHER_OBJECT),
+    ("dicom_series/dcmqi_ct_seg/liver.dcm", OTHER_OBJECT),
+    ("dicom_series/dcmqi_ct_seg/sparse-labelmap-noppv.dcm", OTHER_OBJECT),
+    ("dicom_series/ge_hispeed_ct_head_tilt.zip", "13 of 4.002 mm, 1 of 1.081 mm and 13 of 6.999 mm"),
+    ("dicom_series/philips_swi_mag_phase_mixed.zip", "magnitude and phase"),
+    ("dicom_series/nih_ge_siemens_epi_multiseries.zip", "None of the 5 series"),
+    ("dicom_series/hanke_t1w_7T_README.md", NOT_A_SCAN),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "size", "spacing", "values"), OPENS, ids=[row[0] for row in OPENS])
+def test_opens_with_its_true_size_spacing_and_values(shared_data, path, size, spacing, values):
+    volume = read_scan(shared_data / path)
+    assert volume.geometry.size == size
+    assert volume.geometry.spacing == pytest.approx(spacing, abs=1e-3)
+    if values:
+        assert (volume.array.min(), volume.array.max()) == pytest.approx(values, rel=1e-3)
+    assert np.all(np.isfinite(volume.array))
+
+
+@pytest.mark.parametrize(("path", "words"), REFUSED, ids=[row[0] for row in REFUSED])
+def test_is_refused_with_its_reason(shared_data, path, words):
+    assert (shared_data / path).exists()
+    with pytest.raises(ScanError) as refusal:
+        read_scan(shared_data / path)
+    text = str(refusal.value)
+    assert words in text
+    assert text.endswith(".")
+    assert "\n" not in text
+
+
+def test_all_48_orientations_show_and_measure_the_same_head(shared_data):
+    folder = shared_data / "odd_files/nifti_niivue/nifti_space_48"
+    files = sorted(folder.glob("*.nii.gz"))
+    assert len(files) == 48
+    reference = read_scan(folder / "RAS.nii.gz")
+    pictures = {p: plane_view(reference.geometry, p) for p in Plane}
+    middle = {p: v.extract(reference.array, v.slice_count // 2) for p, v in pictures.items()}
+    centre = reference.geometry.index_to_lps([s // 2 for s in reference.geometry.size])
+    for path in files:
+        volume = read_scan(path)
+        codes = "".join(nib.aff2axcodes(np.diag([-1, -1, 1, 1]) @ volume.geometry.affine))
+        assert codes == path.name[:3]
+        assert volume.geometry.voxel_volume_ml == pytest.approx(reference.geometry.voxel_volume_ml, rel=1e-5)
+        index = np.rint(volume.geometry.lps_to_index(centre)).astype(int)
+        for plane in Plane:
+            view = plane_view(volume.geometry, plane)
+            assert view.left == pictures[plane].left
+            assert np.allclose(view.extract(volume.array, index[view.slice_axis]), middle[plane], atol=1e-3), path.name
+
+
+D2N = "dicom_series/d2n_small_vendor_sets"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ge/anatomical/001", "generic/anatomical/002_non_isotropic", "generic/compressed/001", "hitachi/anatomical/001",
+     "philips/anatomical/001", "siemens/anatomical/001"],
+)  # fmt: skip
+def test_vendor_series_agree_with_dicom2nifti_voxel_by_voxel(shared_data, name):
+    ours = read_scan(shared_data / D2N / name)
+    theirs = read_scan(shared_data / D2N / f"{name}_ground_truth.nii.gz")
+    k, j, i = np.indices(ours.geometry.shape).reshape(3, -1)
+    place = theirs.geometry.lps_to_index(ours.geometry.index_to_lps(np.stack([i, j, k], axis=-1)))
+    index = np.rint(place).astype(int)
+    assert np.max(np.abs(place - index)) < 1e-3
+    values = theirs.array[index[:, 2], index[:, 1], index[:, 0]]
+    assert np.allclose(ours.array[k, j, i], values, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["_j2k", "_jpeg", "_jpegls", "_rle"])
+def test_every_lossless_compression_gives_the_same_values(shared_data, kind):
+    plain = read_scan(shared_data / D2N / "generic/compressed/001")
+    packed = read_scan(shared_data / D2N / f"generic/compressed{kind}/001")
+    assert np.array_equal(plain.array, packed.array)
+    assert plain.geometry.matches(packed.geometry)
+
+
+@pytest.mark.parametrize("kind", ["bigendian", "expb", "implicit", "jp2klossless", "jpeg_ls_lossless", "padded", "RLE"])
+def test_one_picture_in_every_syntax_is_one_picture(shared_data, tmp_path, kind):
+    source = shared_data / "odd_files/dicom_pydicom"
+    (tmp_path / "x.dcm").write_bytes((source / f"MR_small_{kind}.dcm").read_bytes())
+    expected = pydicom.dcmread(source / "MR_small.dcm").pixel_array
+    assert np.array_equal(read_scan(tmp_path).array[0], expected)
+
+
+@pytest.fixture(scope="module")
+def tilted_head(shared_data, tmp_path_factory):
+    """The uniform part with 4 mm gaps of a real head CT with 18.5 degrees of gantry tilt."""
+    folder = tmp_path_factory.mktemp("tilt")
+    with zipfile.ZipFile(shared_data / "dicom_series/ge_hispeed_ct_head_tilt.zip") as archive:
+        archive.extractall(folder)
+    files = {p: pydicom.dcmread(p, stop_before_pixels=True) for p in folder.rglob("*") if p.is_file()}
+    for path, dataset in files.items():
+        if float(dataset.SliceThickness) != 4.0:
+            path.unlink()
+    return folder
+
+
+def test_a_real_tilted_head_is_carried_exactly(tilted_head):
+    volume = read_scan(tilted_head)
+    geometry = volume.geometry
+    assert volume.modality is Modality.CT
+    assert geometry.size == (512, 512, 14)
+    assert geometry.is_sheared
+    assert geometry.slice_spacing_mm == pytest.approx(4.0, abs=0.01)
+    assert volume.array.min() == -1024
+    files = [pydicom.dcmread(p) for p in tilted_head.rglob("*") if p.is_file()]
+    files.sort(key=lambda d: float(d.ImagePositionPatient[2]))
+    if np.dot(geometry.affine[:3, 2], (0, 0, 1)) < 0:
+        files.reverse()
+    for k in (0, 7, 13):
+        assert geometry.index_to_lps((0, 0, k)) == pytest.approx(
+            [float(v) for v in files[k].ImagePositionPatient], abs=0.05
+        )
+        assert np.array_equal(volume.array[k], np.maximum(files[k].pixel_array, -1024))
+
+
+def test_a_large_oblique_series_agrees_with_itk(shared_data, tmp_path):
+    archive = shared_data / "dicom_series/hanke_t1w_7T_oblique_384.zip"
+    volume = read_scan(archive)
+    assert volume.geometry.size == (274, 384, 384)
+    assert volume.geometry.spacing == pytest.approx((0.69999, 0.66667, 0.66667), abs=1e-4)
+    with zipfile.ZipFile(archive) as packed:
+        names = [n for n in packed.namelist() if not n.endswith("/")][:3]
+        packed.extractall(tmp_path, names)
+    for path in (tmp_path / n for n in names):
+        image = sitk.ReadImage(str(path))
+        index = np.rint(volume.geometry.lps_to_index(image.GetOrigin())).astype(int)
+        assert volume.geometry.index_to_lps(index) == pytest.approx(image.GetOrigin(), abs=0.01)
+        assert np.array_equal(volume.array[index[2]], sitk.GetArrayFromImage(image)[0])
+
+
+def test_a_cd_with_scouts_and_reports_lists_them_with_reasons(shared_data):
+    found = list_series(shared_data / "dicom_series/philips_ct_phantom_multiseries_dicomdir.zip")
+    assert [(s.images, s.measurable) for s in found] == [(1, False), (28, True), (6, False)]
+    assert "scout" in found[0].reason
+    assert "Secondary Capture" in found[2].reason
+
+
+def test_time_points_are_told_from_missing_slices(shared_data):
+    found = list_series(shared_data / "dicom_series/nih_ge_siemens_epi_multiseries.zip")
+    reasons = [s.reason for s in found]
+    assert any("several time points (15 positions with 10 pictures each)" in reason for reason in reasons)
+    assert sum("mosaic" in reason for reason in reasons) == 4
+
+
+MASKS = [
+    ("mr_lesion/deepmedic_brats2013_pat0001/OTMultiClass.nii.gz", "Flair_subtrMeanDivStd.nii.gz", 111.72),
+    ("mr_lesion/pyradiomics_brain_tumour_t1c/brain1_label.nrrd", "brain1_image.nrrd", 16.41),
+    ("mr_lesion/pyradiomics_brain_tumour_t1c/brain2_label.nrrd", "brain2_image.nrrd", 1.80),
+    ("mr_lesion/tcga_du_7294_silver/seg_mav.nii.gz", "TCGA-DU-7294_fla_bet.nii.gz", 24.19),
+    ("ct_ich/derived_volumes/physionet_sdh_15slices_mask.nii.gz", "physionet_sdh_15slices_ct_hu_approx.nii.gz", 39.09),
+    ("ct_ich/phe_sich_stacks/phe_sich_0006_haematoma_mask_derived.nii.gz", "phe_sich_0006_ct_grey8.nii.gz", 29.3),
+]
+
+
+@pytest.mark.parametrize(("mask", "scan", "millilitres"), MASKS, ids=[row[0] for row in MASKS])
+def test_expert_masks_fit_their_scans_and_have_their_volume(shared_data, mask, scan, millilitres):
+    path = shared_data / mask
+    volume = read_scan(path.with_name(scan))
+    drawn = read_label_map(path, like=volume.geometry)
+    assert drawn.voxel_count * drawn.geometry.voxel_volume_ml == pytest.approx(millilitres, abs=0.06)
+
+
+def test_a_scaled_mask_that_reads_nearly_one_is_a_mask(shared_data):
+    drawn = read_label_map(shared_data / "mr_lesion/deepmedic_brats2013_pat0001/brainmask.nii.gz")
+    assert drawn.voxel_count > 1_000_000
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["mr_lesion/deepmedic_brats2013_pat0001/Flair_subtrMeanDivStd.nii.gz",
+     "mr_lesion/pyradiomics_brain_tumour_t1c/brain1_image.nrrd"],
+)  # fmt: skip
+def test_auto_window_shows_real_brains(shared_data, path):
+    volume = read_scan(shared_data / path)
+    grey = to_grey8(volume.array[volume.geometry.size[2] // 2], auto_window(volume))
+    corners = [grey[y, x] for y, x in product((0, -1), repeat=2)]
+    assert max(corners) < 40
+    assert grey[grey > 10].std() > 15
+    assert 60 < np.median(grey[grey > 20]) < 200
+    assert np.mean(grey == 255) < 0.02
