@@ -16,18 +16,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PySide6.QtCore import QObject, Signal
 
-from hemaview.imaging import Geometry, LabelMap, Modality, Plane, PlaneView, Volume, plane_view
+from hemaview.gui.scan_content import Region, content_bounds, mask_extent, value_range
+from hemaview.imaging import Geometry, LabelMap, Plane, PlaneView, Volume, plane_view
 from hemaview.imaging.windowing import Window, auto_window
 from hemaview.segmentation.contract import BoxPrompt, SliceResult
 
 if TYPE_CHECKING:
     from hemaview.volumetry import TadaMeasurement
 
-Region = tuple[slice, slice, slice]
+__all__ = ["BRUSH_RADIUS_LIMITS_MM", "MaskPatch", "OverlayStyle", "Region", "Tool", "ViewState"]
 
 BRUSH_RADIUS_LIMITS_MM = (0.5, 50.0)
-
-_AIR_BELOW_HU = -500.0
 
 
 class Tool(StrEnum):
@@ -365,51 +364,3 @@ class ViewState(QObject):
         if tada is not self._tada:
             self._tada = tada
             self.tada_changed.emit()
-
-
-def mask_extent(mask: NDArray[np.bool_]) -> Region | None:
-    """Smallest (k, j, i) slices that hold the mask, or None; looks at each page once."""
-    pages = np.flatnonzero(mask.reshape(mask.shape[0], -1).any(axis=1))
-    if not len(pages):
-        return None
-    k = slice(int(pages[0]), int(pages[-1]) + 1)
-    shadow = np.any(mask[k], axis=0)
-    rows, columns = (np.flatnonzero(np.any(shadow, axis=axis)) for axis in (1, 0))
-    return k, slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
-
-
-def content_bounds(volume: Volume) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Lower and upper faces (i, j, k) of what stands out from the background; the whole scan when nothing does.
-
-    Background is air in a CT, else what lies below a tenth of the way from the darkest value to the 99th percentile;
-    planes with under 1 % of bright samples do not count (noise, the head rest).
-    """
-    sample, steps = _sample(volume)
-    if volume.modality is Modality.CT:
-        bright = sample > _AIR_BELOW_HU
-    else:
-        low, high = float(sample.min()), float(np.percentile(sample, 99))
-        bright = sample > low + 0.1 * (high - low)
-    lower = np.full(3, -0.5)
-    upper = np.asarray(volume.geometry.size) - 0.5
-    for axis in range(3):
-        share = bright.mean(axis=tuple(a for a in range(3) if a != axis))
-        found = np.flatnonzero(share > 0.01)
-        if len(found):
-            # One sample of margin, because the border may lie between two samples.
-            lower[2 - axis] = max(lower[2 - axis], (found[0] - 1) * steps[axis])
-            upper[2 - axis] = min(upper[2 - axis], (found[-1] + 1) * steps[axis] + 0.5)
-    return lower, upper
-
-
-def value_range(volume: Volume) -> tuple[float, float]:
-    """The 0.1st to 99.9th percentile of the scan, at least 1e-3 apart."""
-    sample, _ = _sample(volume)
-    low, high = (float(v) for v in np.percentile(sample, (0.1, 99.9)))
-    return low, max(high, low + 1e-3)
-
-
-def _sample(volume: Volume) -> tuple[NDArray[np.float32], tuple[int, int, int]]:
-    """About 64 samples along each axis, with the steps (k, j, i) between them."""
-    k, j, i = (max(1, n // 64) for n in volume.array.shape)
-    return volume.array[::k, ::j, ::i].astype(np.float32), (k, j, i)

@@ -222,3 +222,15 @@ def test_an_empty_viewer_is_dark_and_takes_no_gesture(qtbot, viewers, straight):
     assert shown.views[Plane.AXIAL].transform is None
     assert shown.picture(Plane.AXIAL).pixelColor(240, 240).lightness() < 30
     assert QColor(shown.picture(Plane.AXIAL).pixelColor(240, 240)).isValid()
+
+
+def test_fit_leaves_out_the_head_rest(viewers):
+    geometry = Geometry((128, 128, 40), (1, 1, 4))
+    k, j, i = np.ogrid[:40, :128, :128]
+    array = np.full(geometry.shape, -1000, dtype=np.int16)
+    array[((k - 20) * 4) ** 2 + (j - 60) ** 2 + (i - 64) ** 2 < 35**2] = 40
+    array[:, 110:118, :] = 200
+    shown = viewers(Volume(array, geometry, Modality.CT))
+    lower, upper = shown.state.content
+    np.testing.assert_allclose(lower[:2], (29, 25), atol=6)
+    np.testing.assert_allclose(upper[:2], (99, 95), atol=6)
