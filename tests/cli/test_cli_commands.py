@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from hemaview.segmentation.registry import model_records
+
 SCREEN = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
 
 
@@ -41,7 +43,7 @@ def test_models_are_listed_with_their_hash(run):
 
 
 def test_an_altered_model_is_listed_as_damaged(run, own_models):
-    (own_models / "compact" / "coarse.safetensors").write_bytes(b"other")
+    (own_models / model_records()[0].files[0].path).write_bytes(b"other")
     ran = run("models")
     assert ran.code == 5
     assert "damaged" in ran.out
