@@ -80,10 +80,10 @@ class Case:
         """Reopen the case in ``directory`` exactly as it was last shown.
 
         A last change that was cut off while being written is dropped. When the record is damaged further
-        up, the case opens as it was before the damage and the rest is kept in a file beside it; ``notes``
-        says so. Scans are read again from where they were (unless ``load_scans`` is False); a scan that
-        is gone or not the same any more leaves its entry with ``problem`` set and its mask in place.
-        ``progress`` gets 0 to 1. May run in any thread. Raises ``CaseError`` when there is no readable case
+        up, the case opens as it was before the damage, and the first change keeps the rest in a file beside
+        the journal; ``notes`` says so. Scans are read again from where they were (unless ``load_scans`` is
+        False); a scan that is gone or not the same any more leaves its entry with ``problem`` set and its mask
+        in place. ``progress`` gets 0 to 1. May run in any thread. Raises ``CaseError`` when there is no readable case
         or another window holds it; in a folder that cannot be written the case opens with ``read_only``.
         """
         case = cls(open_case(directory))

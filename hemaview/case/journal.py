@@ -70,10 +70,11 @@ def parse_journal(data: bytes) -> JournalText:
 class Journal:
     """A journal open for appending; ``append`` returns once the record is safe on the disk."""
 
-    def __init__(self, path: Path, length: int, count: int) -> None:
+    def __init__(self, path: Path, length: int, count: int, *, keep_tail: bool = False) -> None:
         self.path = path
         self._length = length
         self._count = count
+        self._keep_tail = keep_tail
         self._descriptor = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
 
     @classmethod
@@ -87,20 +88,17 @@ class Journal:
             raise CaseError(save_refusal(error, path.parent)) from error
 
     @classmethod
-    def reopen(cls, path: Path, text: JournalText, keep: int) -> Journal:
-        """Open a journal behind its first ``keep`` records; what lies behind them is cut off.
+    def reopen(cls, path: Path, text: JournalText, keep: int, *, damaged: bool) -> Journal:
+        """Open a journal behind its first ``keep`` records.
 
-        The caller has put a damaged tail aside before (``set_aside``).
+        Nothing on the disk changes before the first ``append``: what lies behind those records is then
+        dropped, or with ``damaged`` first copied into a file beside the journal. ``CaseError`` when the file
+        cannot be opened for writing.
         """
-        length = text.ends[keep - 1]
         try:
-            journal = cls(path, length, keep)
-            if length != text.size:
-                os.ftruncate(journal._descriptor, length)
-                os.fsync(journal._descriptor)
+            return cls(path, text.ends[keep - 1], keep, keep_tail=damaged)
         except OSError as error:
             raise CaseError(save_refusal(error, path.parent)) from error
-        return journal
 
     def append(self, record: Record) -> None:
         """Add one record; on return it survives a crash of the program and of the machine.
@@ -109,6 +107,9 @@ class Journal:
         """
         line = encode_line(record, self._count)
         try:
+            if self._keep_tail:
+                _set_aside(self.path, self._length)
+                self._keep_tail = False
             # Writing at the known end, not at the file's end, also overwrites what a failed append left.
             os.lseek(self._descriptor, self._length, os.SEEK_SET)
             view = memoryview(line)
@@ -130,14 +131,9 @@ class Journal:
             self._descriptor = -1
 
 
-def set_aside(path: Path, start: int) -> Path:
-    """Copy everything from byte ``start`` of a journal into a new file beside it and return that file's path."""
-    tail = path.read_bytes()[start:]
+def _set_aside(path: Path, start: int) -> None:
+    """Copy everything from byte ``start`` of a journal into a new file ``journal-damaged-N.jsonl`` beside it."""
     number = 1
     while (kept := path.with_name(f"journal-damaged-{number}.jsonl")).exists():
         number += 1
-    try:
-        write_durably(kept, tail)
-    except OSError as error:
-        raise CaseError(save_refusal(error, path.parent)) from error
-    return kept
+    write_durably(kept, path.read_bytes()[start:])

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from hemaview import __version__
-from hemaview.case.journal import Journal, JournalText, Record, parse_journal, set_aside
+from hemaview.case.journal import Journal, JournalText, Record, parse_journal
 from hemaview.case.lock import CaseLock
 from hemaview.case.patches import BlobStore
 from hemaview.case.records import utc_now
@@ -70,6 +70,11 @@ def open_case(directory: Path) -> OpenCase:
     lock = CaseLock.acquire(directory)
     try:
         return _replay(path, lock)
+    except OSError as error:
+        # A drive that fails for a moment is no damage: nothing is given up because of it.
+        lock.release()
+        reason = error.strerror or type(error).__name__
+        raise CaseError(f"The case {directory.name} cannot be read ({reason}); check the drive.") from error
     except BaseException:
         lock.release()
         raise
@@ -88,11 +93,12 @@ def _replay(path: Path, lock: CaseLock) -> OpenCase:
     where = f"The case's record is damaged after change {kept - 1}"
     if lock.writable and os.access(path, os.W_OK):
         if damaged:
-            aside = set_aside(path, text.ends[kept - 1])
-            notes.append(f"{where}; the case was opened as it was then and the rest kept in {aside.name}.")
+            notes.append(
+                f"{where}; it was opened as it was then, and the next change puts the rest into a file beside it."
+            )
         elif text.torn:
             notes.append("The last change was cut off while being saved and was dropped.")
-        journal = Journal.reopen(path, text, kept)
+        journal = Journal.reopen(path, text, kept, damaged=damaged)
         blobs.sweep()
     else:
         notes.append("The case lies in a folder that cannot be written, so it can be looked at but not changed.")
@@ -105,11 +111,7 @@ def _replay(path: Path, lock: CaseLock) -> OpenCase:
 
 def _read(path: Path) -> JournalText:
     name = path.parent.name
-    try:
-        text = parse_journal(path.read_bytes())
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise CaseError(f"The case {name} cannot be read ({reason}); check the disk.") from error
+    text = parse_journal(path.read_bytes())
     if not text.records or text.records[0].get("type") != "case":
         raise CaseError(f"The record of the case {name} is damaged from its first line on, so it cannot be opened.")
     if text.records[0].get("format") != FORMAT:

@@ -129,15 +129,15 @@ class BlobStore:
         return name
 
     def get(self, name: str) -> bytes:
-        """The content saved under ``name``; ``CaseError`` when it is missing or altered."""
+        """The content saved under ``name``; ``CaseError`` when it is missing or altered, ``OSError`` from the drive."""
         if not _NAME.fullmatch(name):
             raise CaseError("The case's record names a file that cannot be one of its own; it is damaged.")
         if name in self._fresh:
             return self._fresh[name]
         try:
             data = (self._directory / name).read_bytes()
-        except OSError as error:
-            raise CaseError(f"The case's file {name} is missing or cannot be read.") from error
+        except FileNotFoundError as error:
+            raise CaseError(f"The case's file {name} is missing.") from error
         if hashlib.sha256(data).hexdigest()[:40] != name:
             raise CaseError(f"The case's file {name} was altered and cannot be trusted.")
         return data

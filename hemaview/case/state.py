@@ -114,7 +114,7 @@ class CaseState:
                     return self._redo()
                 case other:
                     raise CaseError(f"The case's record has an entry of the unknown kind {other!r}.")
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise CaseError("The case's record has an entry that does not fit the ones before it.") from error
 
     def _scan(self, scan_id: str) -> ScanEntry:

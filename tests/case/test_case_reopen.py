@@ -1,6 +1,7 @@
 """A reopened case is the case that was shown: after closing, after being killed, after damage to its files."""
 
 import importlib.util
+import json
 import os
 import signal
 import subprocess
@@ -106,11 +107,16 @@ def test_damage_in_the_middle_opens_what_came_before_and_keeps_the_rest(worked, 
     assert b"Brush" in lines[4]
     broken = [*lines[:4], lines[4].replace(b"Brush", b"Brash"), *lines[5:]]
     journal.write_bytes(b"".join(broken))
+    aside = worked.directory / "journal-damaged-1.jsonl"
+    for _ in range(2):
+        with Case.open(worked.directory, load_scans=False) as looked:
+            assert "damaged after change 3" in looked.notes[0]
+        assert not aside.exists(), "looking at a damaged case changes nothing on the disk"
+        assert journal.read_bytes() == b"".join(broken)
     with Case.open(worked.directory, load_scans=False) as again:
         assert np.array_equal(again.mask.array, answer(box).mask().array)
-        assert "damaged after change 3" in again.notes[0]
-        assert (worked.directory / "journal-damaged-1.jsonl").read_bytes() == b"".join(broken[4:])
         again.undo()
+        assert aside.read_bytes() == b"".join(broken[4:])
     with Case.open(worked.directory, load_scans=False) as third:
         assert third.mask is None
         assert third.notes == ()
@@ -118,8 +124,6 @@ def test_damage_in_the_middle_opens_what_came_before_and_keeps_the_rest(worked, 
 
 def test_a_missing_or_altered_patch_counts_as_damage(worked, box, answer):
     worked.close()
-    import json
-
     journal = worked.directory / JOURNAL_NAME
     stroke = json.loads(journal.read_bytes().splitlines()[4])["patch"]["file"]
     patch = worked.directory / "patches" / stroke
@@ -127,6 +131,31 @@ def test_a_missing_or_altered_patch_counts_as_damage(worked, box, answer):
     with Case.open(worked.directory, load_scans=False) as again:
         assert np.array_equal(again.mask.array, answer(box).mask().array)
         assert "damaged after change 3" in again.notes[0]
+
+
+def test_a_patch_that_comes_back_brings_the_work_back(worked, state):
+    shown = state(worked)
+    worked.close()
+    stroke = json.loads((worked.directory / JOURNAL_NAME).read_bytes().splitlines()[4])["patch"]["file"]
+    patch = worked.directory / "patches" / stroke
+    away = worked.directory / "not yet copied"
+    patch.rename(away)
+    with Case.open(worked.directory, load_scans=False) as again:
+        assert again.undo_text == "Draw box"
+    away.rename(patch)
+    with Case.open(worked.directory, load_scans=False) as again:
+        assert state(again) == shown
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder in a file's place reads differently there")
+def test_a_drive_that_cannot_be_read_is_no_damage(worked):
+    worked.close()
+    stroke = json.loads((worked.directory / JOURNAL_NAME).read_bytes().splitlines()[4])["patch"]["file"]
+    patch = worked.directory / "patches" / stroke
+    patch.unlink()
+    patch.mkdir()
+    with pytest.raises(CaseError, match="cannot be read"):
+        Case.open(worked.directory, load_scans=False)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}\n", b"not a journal\n", b"\0" * 4096, b'{"n":0}\n'])
