@@ -151,10 +151,8 @@ class Actions:
         action.setCheckable(spec.checkable)
         action.setIconVisibleInMenu(False)
         keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
-        tip = spec.tip or spec.text.rstrip("…")
-        action.setToolTip(
-            f"{spec.text.rstrip('…')} ({keys})<br>{tip}" if keys and spec.tip else f"{tip} ({keys})" if keys else tip
-        )
+        title = spec.text.rstrip("…")
+        action.setToolTip((f"{title} ({keys})" if keys else title) + (f"<br>{spec.tip}" if spec.tip else ""))
         action.setStatusTip(spec.tip)
         self._window.addAction(action)
         self._by_id[spec.id] = action

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,11 +12,15 @@ from PySide6.QtCore import QCoreApplication, Qt, QTimer
 from PySide6.QtWidgets import QApplication
 
 from hemaview import __version__
-from hemaview.case import default_case_root
+from hemaview.case import Case, default_case_root
+from hemaview.case.headless import write_results
 from hemaview.errors import HemaviewError
 from hemaview.gui.icons import app_icon
 from hemaview.gui.main_window import MainWindow
 from hemaview.gui.theme import apply_theme
+
+DEMO_SIZE = (1600, 1000)
+DEMO_TIMEOUT_S = 300.0
 
 
 def make_application(*, offscreen: bool = False) -> QApplication:
@@ -29,6 +34,9 @@ def make_application(*, offscreen: bool = False) -> QApplication:
         return running
     if offscreen:
         os.environ["QT_QPA_PLATFORM"] = "offscreen"
+        if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
+            # VTK would look for an X server first and complain that there is none.
+            os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
     elif not has_screen():
         raise HemaviewError(
             "There is no screen to open a window on; start HEMAVIEW on a desktop, or use 'hemaview segment' here."
@@ -64,3 +72,34 @@ def run(files: Sequence[Path] = (), *, demo: bool = False) -> int:
     elif files:
         window.open_files([Path(f) for f in files])
     return app.exec()
+
+
+def run_demo(out: Path, *, offscreen: bool = True) -> int:
+    """Run the whole window on the sample phantom and leave its picture and its results in the folder ``out``.
+
+    The same window, workers and 3D scene as on a screen; ``offscreen`` draws them without one. Writes
+    window.png, mask.nii.gz, volumes.csv, haematoma.stl and segmentation.json. Returns the exit code; raises
+    ``HemaviewError`` with the sentence that the window would show.
+    """
+    make_application(offscreen=offscreen)
+    problems: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="hemaview-demo-") as cases:
+        window = MainWindow(Path(cases))
+        window.resize(*DEMO_SIZE)
+        window.workflow.message.connect(lambda severity, text: problems.append(text) if severity == "error" else None)
+        window.show()
+        try:
+            window.workflow.open_sample(segment=True)
+            settled = window.settle(DEMO_TIMEOUT_S)
+            if problems:
+                raise HemaviewError(problems[0])
+            case: Case | None = window.case
+            if not settled or case is None or case.mask is None:
+                raise HemaviewError("The demo did not finish in time; close other programs and run it again.")
+            window.messages.dismiss()
+            write_results(case.snapshot(), out)
+            window.settle(DEMO_TIMEOUT_S)
+            window.grab_to(out / "window.png")
+        finally:
+            window.close()
+    return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QModelIndex, QObject, QRect, QSize, Qt
+from PySide6.QtCore import QEvent, QModelIndex, QObject, QPersistentModelIndex, QRect, QSize, Qt
 from PySide6.QtGui import QAction, QColor, QKeyEvent, QKeySequence, QPainter, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import (
     QFrame,
@@ -38,6 +38,7 @@ class CommandPalette(QFrame):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
+        self._owner = parent
         self.setObjectName("palette")
         self.setAccessibleName("Find an action")
         self._actions: list[tuple[str, QAction]] = []
@@ -64,7 +65,7 @@ class CommandPalette(QFrame):
     def popup(self, actions: list[tuple[str, QAction]]) -> None:
         """Show the palette over the upper half of the window with all ``(menu, action)`` that can run now."""
         self._actions = [(menu, action) for menu, action in actions if action.isEnabled() and action.isVisible()]
-        window = self.parentWidget()
+        window = self._owner
         width = min(_WIDTH, window.width() - 4 * GAP)
         self.setGeometry((window.width() - width) // 2, 72, width, min(_HEIGHT, window.height() - 120))
         self._field.clear()
@@ -124,16 +125,18 @@ class CommandPalette(QFrame):
 
     def _close(self) -> None:
         self.hide()
-        self.parentWidget().setFocus()
+        self._owner.setFocus()
 
 
 class _RowDelegate(QStyledItemDelegate):
     """A row with icon, text, menu and key."""
 
-    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
         return QSize(200, _ROW)
 
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex) -> None:
+    def paint(
+        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> None:
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         rect = option.rect.adjusted(2, 1, -2, -1)

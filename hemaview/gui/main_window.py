@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
 
 from hemaview.case import Case, Snapshot, recent_cases
 from hemaview.case import export as case_export
+from hemaview.case.headless import write_results
 from hemaview.errors import ExportError
 from hemaview.gui.about_dialog import AboutDialog
 from hemaview.gui.actions import PRESET_COUNT, TOOL_ACTIONS, Actions
@@ -129,6 +130,11 @@ class MainWindow(QMainWindow):
         self.workflow.open_paths(paths)
 
     @property
+    def status_text(self) -> str:
+        """Time of the last box and the model, as the status line shows them."""
+        return self._status.text
+
+    @property
     def is_settled(self) -> bool:
         """Whether nothing is being loaded, computed or drawn any more."""
         return not self.workflow.is_busy and (self.case is None or self.grid.space.is_settled)
@@ -202,6 +208,10 @@ class MainWindow(QMainWindow):
             for action_id in group:
                 bar.addAction(self.actions_table[action_id])
             bar.addSeparator()
+        # The one tool everybody needs says its name.
+        box = bar.widgetForAction(self.actions_table["tool_box"])
+        if isinstance(box, QToolButton):
+            box.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self._preset_button = QToolButton(bar)
         self._preset_button.setProperty("kind", "menu")
         self._preset_button.setText("Window")
@@ -270,6 +280,7 @@ class MainWindow(QMainWindow):
         self.start_page.case_requested.connect(flow.open_case)
         self.scans.scan_chosen.connect(flow.activate_scan)
         self.volumes.copy_requested.connect(self._copy_volumes)
+        self.volumes.draw_requested.connect(table["tool_box"].trigger)
         self.volumes.show_slice_requested.connect(self._show_tada_slice)
         self._status.cancel_requested.connect(flow.cancel)
 
@@ -472,9 +483,10 @@ class MainWindow(QMainWindow):
         self._folder = chosen
 
         def write(snapshot: Snapshot) -> Any:
-            case_export.export_mask(snapshot, folder / "mask.nii.gz")
-            case_export.export_csv(snapshot, folder / "volumes.csv")
-            return case_export.export_stl(snapshot, folder / "haematoma.stl")
+            results = write_results(snapshot, folder)
+            if results.refusal is not None:
+                raise ExportError(f"Mask and volumes were saved, but no surface: {results.refusal}")
+            return results.report
 
         self.workflow.export("Saving all results", write, folder / "haematoma.stl, mask.nii.gz and volumes.csv")
 

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QToolBut
 from hemaview.gui.icons import icon, pixmap
 from hemaview.gui.theme import COLOURS, GAP, MARGIN
 
-_ICONS = {"error": ("warning", COLOURS.error), "warning": ("warning", COLOURS.warning), "info": ("check", COLOURS.good)}
+_ICONS = {"error": ("warning", COLOURS.error), "warning": ("warning", COLOURS.warning), "info": ("info", COLOURS.good)}
 _INFO_MS = 6000
 
 

@@ -76,9 +76,10 @@ class ScansPanel(Card):
 def grid_text(entry: ScanEntry) -> str:
     """Modality, size and spacing of a scan in one line."""
     x, y, z = entry.geometry.size
-    sx, sy, sz = entry.geometry.spacing
+    steps = tuple(f"{s:.2f}".rstrip("0").rstrip(".") for s in entry.geometry.spacing)
+    spacing = steps[0] if len(set(steps)) == 1 else " × ".join(steps)
     modality = "" if entry.modality == "unknown" else f"{entry.modality} · "
-    return f"{modality}{x} × {y} × {z} · {sx:.2f} × {sy:.2f} × {sz:.2f} mm"
+    return f"{modality}{x} × {y} × {z} · {spacing} mm"
 
 
 def thumbnail(volume: Volume) -> QIcon:

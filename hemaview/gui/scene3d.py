@@ -21,9 +21,13 @@ from hemaview.segmentation.contract import BoxPrompt
 from hemaview.surface import Mesh
 
 _BOX_EDGES = ((0, 1), (1, 3), (3, 2), (2, 0), (4, 5), (5, 7), (7, 6), (6, 4), (0, 4), (1, 5), (2, 6), (3, 7))
-_AIR_GREY = 10
-_SLICE_OPACITY = 0.82
+_AIR_GREY = 4
+_GHOST_OPACITY = 0.3
+_IN_FRONT = -100_000.0
 _MOST_TEXTURE = 512
+
+
+Bounds = tuple[NDArray[np.int_], NDArray[np.int_]]
 
 
 @dataclass(frozen=True)
@@ -53,24 +57,29 @@ class _SlicePicture:
         self._texture.SetColorModeToDirectScalars()
         self._pixels: NDArray[np.uint8] | None = None
         self.actor = plotter.add_mesh(
-            self._quad, color="white", lighting=False, opacity=_SLICE_OPACITY, pickable=False, render=False
+            self._quad, color="white", lighting=False, pickable=False, reset_camera=False, render=False
         )
         self.actor.SetTexture(self._texture)
+        # Opaque, so that slices hide each other where they should; the shader still drops what has no alpha.
+        self.actor.ForceOpaqueOn()
         self._border = pv.PolyData(np.zeros((4, 3)), lines=[5, 0, 1, 2, 3, 0])
-        self.frame = plotter.add_mesh(self._border, color=colour, line_width=1.5, lighting=False, render=False)
+        self.frame = plotter.add_mesh(
+            self._border, color=colour, line_width=1.5, lighting=False, reset_camera=False, render=False
+        )
 
-    def show(self, volume: Volume, index: int, window: Window) -> None:
-        """Put slice ``index`` at its place in the patient."""
+    def show(self, volume: Volume, content: Bounds, index: int, window: Window) -> None:
+        """Put slice ``index``, cut to the voxels of ``content``, at its place in the patient."""
         across, down = (a for a in range(3) if a != self.axis)
-        size = volume.geometry.size
+        lower, upper = content
         corners = np.empty((4, 3))
         corners[:, self.axis] = index
-        corners[:, across] = (-0.5, size[across] - 0.5, size[across] - 0.5, -0.5)
-        corners[:, down] = (-0.5, -0.5, size[down] - 0.5, size[down] - 0.5)
+        corners[:, across] = np.array([lower[across], upper[across], upper[across], lower[across]]) - 0.5
+        corners[:, down] = np.array([lower[down], lower[down], upper[down], upper[down]]) - 0.5
         points = volume.geometry.index_to_lps(corners)
         self._quad.points = points
         self._border.points = points
-        page = np.take(volume.array, index, axis=2 - self.axis)
+        page = np.moveaxis(volume.array, 2 - self.axis, 0)[index]
+        page = page[lower[down] : upper[down], lower[across] : upper[across]]
         step = max(1, -(-max(page.shape) // _MOST_TEXTURE))
         grey = to_grey8(np.ascontiguousarray(page[::step, ::step]), window)
         pixels = np.empty((*grey.shape, 2), dtype=np.uint8)
@@ -92,31 +101,41 @@ class _SlicePicture:
 class Scene3D:
     """Everything in the 3D view. Changes take effect at the next ``render`` of the plotter."""
 
-    def __init__(self, plotter: pv.BasePlotter, colours: SceneColours) -> None:
+    def __init__(self, plotter: pv.BasePlotter, colours: SceneColours, *, smooth_edges: str = "fxaa") -> None:
         self._plotter = plotter
         self._colours = colours
         self._volume: Volume | None = None
-        self._window = Window(0.0, 1.0)
+        self._content: Bounds = (np.zeros(3, dtype=int), np.ones(3, dtype=int))
         self._slices: list[_SlicePicture] = []
         self._lesion: pv.Actor | None = None
+        self._ghost: pv.Actor | None = None
         self._head: pv.Actor | None = None
         self._box: pv.Actor | None = None
         self._box_lines: pv.PolyData | None = None
         self.slices_visible = True
         self.head_visible = True
         plotter.set_background(colours.ground_bottom, top=colours.ground_top)
-        plotter.enable_anti_aliasing("fxaa")
+        plotter.enable_anti_aliasing(smooth_edges)
 
-    def set_volume(self, volume: Volume | None, window: Window) -> None:
-        """Show another scan; surface, head and box of the one before go."""
+    def set_volume(self, volume: Volume | None, content: tuple[ArrayLike, ArrayLike] | None = None) -> None:
+        """Show another scan; surface, head and box of the one before go.
+
+        ``content`` are the lower and upper faces (i, j, k) of the part worth seeing; default all of it.
+        """
         for picture in self._slices:
             self._plotter.remove_actor([picture.actor, picture.frame], render=False)
         self._slices = []
         self.set_lesion(None)
         self.set_head(None)
         self.set_box(None)
-        self._volume, self._window = volume, window
+        self._volume = volume
         if volume is not None:
+            size = np.asarray(volume.geometry.size)
+            lower, upper = content if content is not None else (np.full(3, -0.5), size - 0.5)
+            self._content = (
+                np.clip(np.ceil(np.asarray(lower)).astype(int), 0, size - 1),
+                np.clip(np.floor(np.asarray(upper)).astype(int) + 1, 1, size),
+            )
             order = _lps_axes(volume.geometry)
             for colour, axis in zip(self._colours.frames, order, strict=True):
                 self._slices.append(_SlicePicture(self._plotter, axis, colour))
@@ -126,21 +145,36 @@ class Scene3D:
         """Show the slices through voxel (i, j, k)."""
         if self._volume is None:
             return
-        self._window = window
         for picture in self._slices:
             last = self._volume.geometry.size[picture.axis] - 1
             index = int(np.clip(np.floor(np.asarray(ijk)[picture.axis] + 0.5), 0, last))
-            picture.show(self._volume, index, window)
+            picture.show(self._volume, self._content, index, window)
 
     def set_lesion(self, mesh: Mesh | None) -> None:
         """Show the haematoma's surface."""
         if mesh is None:
-            self._lesion = self._remove(self._lesion)
+            self._drop("_lesion")
+            self._drop("_ghost")
             return
         surface = _poly_data(mesh)
-        if self._lesion is not None:
+        if self._lesion is not None and self._ghost is not None:
             self._lesion.mapper.SetInputData(surface)
+            self._ghost.mapper.SetInputData(surface)
             return
+        self._ghost = self._plotter.add_mesh(
+            surface,
+            color=self._colours.lesion,
+            opacity=_GHOST_OPACITY,
+            culling="back",
+            lighting=False,
+            pickable=False,
+            reset_camera=False,
+            render=False,
+        )
+        # What the slices hide of the haematoma shines through them.
+        mapper = self._ghost.mapper
+        mapper.SetResolveCoincidentTopologyToPolygonOffset()
+        mapper.SetRelativeCoincidentTopologyPolygonOffsetParameters(0.0, _IN_FRONT)
         self._lesion = self._plotter.add_mesh(
             surface,
             color=self._colours.lesion,
@@ -155,7 +189,7 @@ class Scene3D:
 
     def set_head(self, outline: Mesh | None) -> None:
         """Show the head's outline as a pale shell."""
-        self._head = self._remove(self._head)
+        self._drop("_head")
         if outline is not None:
             self._head = self._plotter.add_mesh(
                 _poly_data(outline),
@@ -173,7 +207,7 @@ class Scene3D:
     def set_box(self, box: BoxPrompt | None) -> None:
         """Show the edges of the prompt's box on the scan's grid."""
         if box is None or self._volume is None:
-            self._box = self._remove(self._box)
+            self._drop("_box")
             return
         lower, upper = box.index_bounds(self._volume.geometry)
         corners = np.array([[(lower, upper)[(n >> axis) & 1][axis] for axis in range(3)] for n in range(8)])
@@ -200,21 +234,21 @@ class Scene3D:
             self._head.SetVisibility(visible)
 
     def look_from(self, direction: ArrayLike, up: ArrayLike = (0.0, 0.0, 1.0)) -> None:
-        """Look at the head's middle from ``direction`` (LPS), the whole scan in sight."""
+        """Look at the head's middle from ``direction`` (LPS), the whole head in sight."""
         if self._volume is None:
             return
-        size = np.asarray(self._volume.geometry.size)
-        corners = np.array([[(-0.5, size[axis] - 0.5)[(n >> axis) & 1] for axis in range(3)] for n in range(8)])
+        lower, upper = (edge - 0.5 for edge in self._content)
+        corners = np.array([[(lower, upper)[(n >> axis) & 1][axis] for axis in range(3)] for n in range(8)])
         points = self._volume.geometry.index_to_lps(corners)
         middle = points.mean(axis=0)
         way = np.asarray(direction, dtype=np.float64)
         distance = float(np.linalg.norm(points - middle, axis=1).max())
         camera = self._plotter.camera
         camera.focal_point = tuple(middle)
-        camera.position = tuple(middle + way / np.linalg.norm(way) * distance * 3)
+        # The sphere round the corners just fits the angle of view; the head fills less than its corners.
+        reach = 0.82 * distance / np.sin(np.radians(camera.view_angle / 2))
+        camera.position = tuple(middle + way / np.linalg.norm(way) * reach)
         camera.up = tuple(np.asarray(up, dtype=np.float64))
-        self._plotter.reset_camera(render=False)
-        camera.zoom(1.25)
         self._plotter.renderer.reset_camera_clipping_range()
 
     def add_directions(self) -> None:
@@ -222,12 +256,15 @@ class Scene3D:
         self._plotter.add_axes(
             xlabel="L", ylabel="P", zlabel="S", line_width=2, color=self._colours.text,
             x_color=self._colours.frames[1], y_color=self._colours.frames[2], z_color=self._colours.frames[0],
-            viewport=(0.0, 0.0, 0.16, 0.2),
+            viewport=(0.0, 0.0, 0.2, 0.26),
         )  # fmt: skip
 
-    def _remove(self, actor: pv.Actor | None) -> None:
+    def _drop(self, name: str) -> None:
+        """Take the actor kept in ``self.<name>`` out of the scene."""
+        actor = getattr(self, name)
         if actor is not None:
             self._plotter.remove_actor(actor, render=False)
+            setattr(self, name, None)
 
 
 def _poly_data(mesh: Mesh) -> pv.PolyData:

@@ -131,7 +131,7 @@ class StartPage(QWidget):
             ("Open sample phantom", "sample", "", self.sample_requested),
         )
         for text, name, kind, signal in entries:
-            button = QPushButton(text, self)
+            button = QPushButton(f" {text}", self)
             button.setIcon(icon(name, COLOURS.on_primary if kind else COLOURS.text))
             button.setIconSize(QSize(18, 18))
             button.setMinimumHeight(38)

@@ -21,6 +21,7 @@ from PySide6.QtGui import (
     QResizeEvent,
     QShowEvent,
 )
+from PySide6.QtOpenGLWidgets import QOpenGLWidget
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from hemaview.gui.cards import WrappedLabel
@@ -55,11 +56,18 @@ def opengl_available() -> bool:
     return version >= (3, 2)
 
 
+def _is_offscreen() -> bool:
+    return QGuiApplication.platformName() in ("offscreen", "minimal")
+
+
 class Host(Protocol):
     """Where the scene is drawn."""
 
     plotter: Any
-    widget: QWidget
+
+    @property
+    def widget(self) -> QWidget:
+        """What is laid into the pane."""
 
     def render(self) -> None:
         """Draw the scene as it is now."""
@@ -97,7 +105,7 @@ class PictureHost:
         import pyvista as pv
 
         self.plotter = pv.Plotter(off_screen=True, window_size=(640, 480))
-        self.widget: _Picture = _Picture(parent)
+        self.widget = _Picture(parent)
 
     def render(self) -> None:
         """Draw the scene as it is now."""
@@ -146,7 +154,6 @@ class View3D(QFrame):
         self._lesion: Mesh | None = None
         self._head: Mesh | None = None
         self._stale = False
-        self._camera_set = False
         self._closed = False
         self.problem: str | None = None
 
@@ -159,14 +166,20 @@ class View3D(QFrame):
         self._placeholder.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._layout.addWidget(self._placeholder, 1)
 
+        self._has_opengl = not _is_offscreen() and opengl_available()
+        if self._has_opengl:
+            # Qt makes the whole window anew, which flickers and loses the focus, when the first OpenGL child comes
+            # after the window is shown; with this one it is made right at once.
+            QOpenGLWidget(self).setFixedSize(1, 1)
+
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_RENDER_DELAY_MS)
         self._timer.timeout.connect(self._render)
         self._loaded.connect(self._build)
         state.volume_changed.connect(self._follow_volume)
-        state.cursor_changed.connect(self._follow_cursor)
-        state.window_changed.connect(self._follow_cursor)
+        state.cursor_changed.connect(self._request)
+        state.window_changed.connect(self._request)
         state.box_changed.connect(self._follow_box)
 
     @property
@@ -186,8 +199,8 @@ class View3D(QFrame):
 
     def start(self) -> None:
         """Load the graphics libraries in the background, then build the scene; called once the window is shown."""
-        offscreen = QGuiApplication.platformName() in ("offscreen", "minimal")
-        if not offscreen and not opengl_available():
+        offscreen = _is_offscreen()
+        if not offscreen and not self._has_opengl:
             self._show_problem(NO_OPENGL)
             return
 
@@ -276,9 +289,7 @@ class View3D(QFrame):
         layout.addWidget(self._title)
         layout.addStretch(1)
         self.slices_button = self._toggle("Slices", "Show the three slices", "set_slices_visible")
-        self.head_button = self._toggle(
-            "Head", "Show the outline of the head", lambda on: self._scene.set_head_visible(on)
-        )
+        self.head_button = self._toggle("Head", "Show the outline of the head", "set_head_visible")
         layout.addWidget(self.slices_button)
         layout.addWidget(self.head_button)
         for name, direction in _VIEWS:
@@ -331,13 +342,13 @@ class View3D(QFrame):
                 raise failure
             from hemaview.gui.scene3d import Scene3D, SceneColours
 
-            offscreen = QGuiApplication.platformName() in ("offscreen", "minimal")
+            offscreen = _is_offscreen()
             host: Host = PictureHost(self) if offscreen else WindowHost(self)
             colours = SceneColours(
                 ground_top="#1b2430", ground_bottom=COLOURS.window, lesion=COLOURS.lesion, head="#c9d6e6",
                 box=COLOURS.box, frames=(COLOURS.axial, COLOURS.sagittal, COLOURS.coronal), text=COLOURS.text,
             )  # fmt: skip
-            scene = Scene3D(host.plotter, colours)
+            scene = Scene3D(host.plotter, colours, smooth_edges="ssaa" if offscreen else "fxaa")
             scene.add_directions()
         except Exception:
             _log.exception("the 3D view could not be built")
@@ -376,16 +387,13 @@ class View3D(QFrame):
         if self._scene is None:
             return
         volume = self._state.volume
-        self._scene.set_volume(volume, self._state.window)
+        self._scene.set_volume(volume, self._state.content)
         self._scene.set_head(self._head)
         self._scene.set_lesion(self._lesion)
-        self._follow_cursor()
+        self._scene.set_cursor(self._state.cursor, self._state.window)
         self._follow_box()
         if volume is not None:
             self.reset_camera()
-        self._request()
-
-    def _follow_cursor(self) -> None:
         self._request()
 
     def _follow_box(self) -> None:

@@ -55,7 +55,7 @@ def disagreement(readings: Sequence[Reading]) -> str:
             parts.append("Tada agrees with the direct volume within 5 %.")
         else:
             above = change > 0
-            why = "it takes the haematoma for a full ellipsoid" if above else "it leaves out what bulges past A, B and C"
+            why = "it takes the haematoma for a full ellipsoid" if above else "it misses what bulges past A, B and C"
             size = f"{abs(tada - direct):.1f} mL ({change:+.0%}) {'above' if above else 'below'}"
             parts.append(f"Tada is {size} direct: {why}.")
     if corrected is not None and abs(corrected / direct - 1) >= _AGREEMENT:

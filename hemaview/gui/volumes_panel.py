@@ -7,7 +7,8 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from hemaview.gui.cards import Card, FactTable, WrappedLabel, label, rule
-from hemaview.gui.theme import GAP
+from hemaview.gui.icons import icon
+from hemaview.gui.theme import COLOURS, GAP
 from hemaview.gui.volume_texts import (
     EXPLANATIONS,
     TITLES,
@@ -18,7 +19,7 @@ from hemaview.gui.volume_texts import (
 )
 from hemaview.volumetry import Reading, ReadingKind, TadaMeasurement
 
-EMPTY = "No mask yet. Press B and drag a box round the haematoma."
+EMPTY = "Scroll to the haematoma, then drag a box round it in any view. The 3D mask and its volumes follow."
 
 
 class ReadingRow(QWidget):
@@ -64,10 +65,11 @@ class ReadingRow(QWidget):
 
 
 class VolumesPanel(Card):
-    """Shows what ``show_readings`` gets; ``show_slice_requested`` and ``copy_requested`` come from its buttons."""
+    """Shows what ``show_readings`` gets; its buttons emit the other signals."""
 
     show_slice_requested = Signal()
     copy_requested = Signal()
+    draw_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Haematoma volume", parent)
@@ -81,7 +83,13 @@ class VolumesPanel(Card):
         self.header.addWidget(self._copy)
 
         self._empty = WrappedLabel(EMPTY)
+        self._draw = QPushButton("Draw the box", self)
+        self._draw.setProperty("kind", "primary")
+        self._draw.setIcon(icon("box", COLOURS.on_primary))
+        self._draw.setToolTip("Draw a box round the haematoma (B)")
+        self._draw.clicked.connect(self.draw_requested)
         self.body.addWidget(self._empty)
+        self.body.addWidget(self._draw)
         self._content = QWidget(self)
         content = QVBoxLayout(self._content)
         content.setContentsMargins(0, 0, 0, 0)
@@ -104,7 +112,9 @@ class VolumesPanel(Card):
         inside.setSpacing(GAP // 2)
         inside.addWidget(self._facts)
         inside.addWidget(go, 0, Qt.AlignmentFlag.AlignLeft)
-        self._details = QCollapsible("Tada details", self._content)
+        self._details = QCollapsible(
+            "Tada details", self._content, icon("chevron-down", COLOURS.muted), icon("chevron-right", COLOURS.muted)
+        )
         self._details.setDuration(0)
         self._details.addWidget(details)
         self._details.layout().setContentsMargins(0, 0, 0, 0)
@@ -127,6 +137,7 @@ class VolumesPanel(Card):
         self.readings = readings
         self._state.setText("")
         self._empty.setVisible(readings is None)
+        self._draw.setVisible(readings is None)
         self._content.setVisible(readings is not None)
         self._copy.setVisible(readings is not None)
         if readings is None:

@@ -6,7 +6,6 @@ the shared view state and the panels follow.
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -16,24 +15,26 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
-from hemaview.case import Case, CaseChange, ChangeKind, Snapshot, fingerprint
-from hemaview.errors import CaseError, HemaviewError, PromptError, ScanError
+from hemaview.case import Case, CaseChange, ChangeKind, Snapshot
+from hemaview.case.sample import load_sample
+from hemaview.errors import HemaviewError, PromptError
 from hemaview.gui.derived_worker import DerivedWorker, HeadOutlineWorker
 from hemaview.gui.inference_worker import EngineLoader, InferenceRequest, InferenceWorker
+from hemaview.gui.scan_reading import ReadScan, ScansRead, read_scans
 from hemaview.gui.session import SessionMark
 from hemaview.gui.task_thread import Report, Task, TaskThread
 from hemaview.gui.view_state import Region, Tool, ViewState
 from hemaview.imaging import Volume
 from hemaview.imaging.windowing import Window
-from hemaview.resources import resource_path
 from hemaview.segmentation.contract import BoxPrompt, EngineInfo, Segmentation, SliceResult
 from hemaview.surface import Mesh, PrintReport
 from hemaview.volumetry import Reading, TadaMeasurement
 
 _log = logging.getLogger(__name__)
 
+_FLUSH_MS = 40
 CASE_JOURNAL = "journal.jsonl"
 
 
@@ -82,6 +83,7 @@ class Workflow(QObject):
         self._number = 0
         self._request_scan = ""
         self._began = 0.0
+        self._arrived: list[SliceResult] = []
         self._timing = Timing()
         self._segmenting = False
         self._deriving: Snapshot | None = None
@@ -101,6 +103,10 @@ class Workflow(QObject):
         self._derived.failed.connect(self._on_derived_failed)
         self._outline = HeadOutlineWorker(self)
         self._outline.outline_ready.connect(self._on_outline)
+        self._flush = QTimer(self)
+        self._flush.setSingleShot(True)
+        self._flush.setInterval(_FLUSH_MS)
+        self._flush.timeout.connect(self._show_slices)
         self._tasks = TaskThread(self)
         self._tasks.progressed.connect(self._on_task_progress)
         self._tasks.answered.connect(self._on_task_answered)
@@ -138,17 +144,17 @@ class Workflow(QObject):
             return
         label = f"Opening {paths[0].name}" if len(paths) == 1 else f"Opening {len(paths)} scans"
 
-        def opened(found: tuple[list[_ReadScan], list[str]]) -> None:
-            scans, problems = found
-            if scans and self._take_scans(scans, add=add):
-                for note in scans[0].volume.notes[:1]:
-                    self.message.emit("warning", note)
-            if problems:
-                self.message.emit("error", problems[0])
-            if scans and then is not None:
+        def opened(found: ScansRead) -> None:
+            if not self._take_scans(found.scans, add=add):
+                return
+            for note in found.scans[0].volume.notes[:1]:
+                self.message.emit("info", note)
+            if found.problems:
+                self.message.emit("error", found.problems[0])
+            if then is not None:
                 then()
 
-        self._run(Task(label, lambda report: _read_scans(paths, report), opened))
+        self._run(Task(label, lambda report: read_scans(paths, report), opened))
 
     def open_case(self, directory: Path, *, interrupted: bool = False) -> None:
         """Reopen a case; ``interrupted`` says that it was open when the program ended without closing it."""
@@ -179,23 +185,19 @@ class Workflow(QObject):
     def open_sample(self, *, segment: bool = False) -> None:
         """Open the sample phantom as a new case; ``segment`` also draws its box."""
         try:
-            folder = resource_path("assets", "sample")
-            sample = json.loads((folder / "sample.json").read_text(encoding="utf-8"))
-            scan = folder / sample["scan"]
-            corners = [float(v) for v in sample["box_lps"]]
-        except (HemaviewError, OSError, ValueError, KeyError):
-            self.message.emit("error", "The sample phantom is missing or damaged; install HEMAVIEW again.")
+            sample = load_sample()
+        except HemaviewError as error:
+            self.message.emit("error", str(error))
             return
-        box = BoxPrompt((corners[0], corners[1], corners[2]), (corners[3], corners[4], corners[5]))
 
         def draw() -> None:
             if self._case is not None and self.state.geometry is not None:
-                lower, upper = box.index_bounds(self.state.geometry)
+                lower, upper = sample.box.index_bounds(self.state.geometry)
                 self.state.set_cursor(np.round((lower + upper) / 2))
                 if segment:
-                    self.segment_box(box)
+                    self.segment_box(sample.box)
 
-        self.open_paths([scan], then=draw)
+        self.open_paths([sample.scan], then=draw)
 
     def close_case(self) -> None:
         """Close the case and show the start page."""
@@ -323,14 +325,14 @@ class Workflow(QObject):
 
     # The case
 
-    def _take_scans(self, scans: Sequence[_ReadScan], *, add: bool) -> bool:
+    def _take_scans(self, scans: Sequence[ReadScan], *, add: bool) -> bool:
         case = self._case if add else None
         try:
             fresh = case is None
             if case is None:
                 case = Case.create(self.case_root)
             for scan in scans:
-                case.add_scan(scan.path, scan.volume, digest=scan.digest)
+                case.add_scan(scan.path, scan.volume, series_uid=scan.series_uid, digest=scan.digest)
             case.set_active_scan(case.scans[-len(scans)].id)
         except HemaviewError as error:
             self.message.emit("error", str(error))
@@ -445,17 +447,28 @@ class Workflow(QObject):
 
     def _end_segmentation(self) -> None:
         self._segmenting = False
+        self._arrived.clear()
         self.state.end_preview()
         self.segmenting_changed.emit(False, 0, 0)
 
     def _on_slice(self, number: int, result: SliceResult) -> None:
         if number != self._number or not self._segmenting:
             return
-        self.state.add_preview(result)
+        self._arrived.append(result)
         if self._timing.first is None:
+            self._show_slices()
             self._timing = Timing(first=time.perf_counter() - self._began)
             self.timing_changed.emit(self._timing)
-        self.segmenting_changed.emit(True, result.done, result.total)
+        elif not self._flush.isActive():
+            self._flush.start()
+
+    def _show_slices(self) -> None:
+        """Show what has arrived, a few times per second: painting every slice would hold up the ones behind it."""
+        arrived, self._arrived = self._arrived, []
+        for result in arrived:
+            self.state.add_preview(result)
+        if arrived and self._segmenting:
+            self.segmenting_changed.emit(True, arrived[-1].done, arrived[-1].total)
 
     def _on_segmented(self, number: int, segmentation: Segmentation) -> None:
         if number != self._number or not self._segmenting:
@@ -555,32 +568,3 @@ class Workflow(QObject):
             task.otherwise(sentence)
         elif sentence:
             self.message.emit("error", sentence)
-
-
-@dataclass(frozen=True, eq=False)
-class _ReadScan:
-    path: Path
-    volume: Volume
-    digest: str
-
-
-def _read_scans(paths: Sequence[Path], report: Report) -> tuple[list[_ReadScan], list[str]]:
-    """Read every path; one bad file does not keep the others out. ``HemaviewError`` when none could be read."""
-    from hemaview.imaging.reading import read_scan
-
-    scans: list[_ReadScan] = []
-    problems: list[str] = []
-    for number, path in enumerate(paths):
-
-        def progress(fraction: float, number: int = number) -> None:
-            report((number + 0.95 * fraction) / len(paths))
-
-        try:
-            volume = read_scan(path, progress=progress)
-        except (ScanError, CaseError) as error:
-            problems.append(str(error))
-            continue
-        scans.append(_ReadScan(path, volume, fingerprint(volume)))
-    if not scans and problems:
-        raise ScanError(problems[0])
-    return scans, problems
