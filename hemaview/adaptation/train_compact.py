@@ -40,6 +40,23 @@ class _Feed:
         return self._shards
 
 
+class _LatestCoarse:
+    """The coarse network in its newest state: its file may still be in training elsewhere."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._calls = 0
+        self._net = CoarseNet().eval()
+        self._net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # missing in torch's own types
+
+    def __call__(self, crops: Tensor) -> Tensor:
+        """Logits of a batch."""
+        if self._calls % _REFRESH_STEPS == 0:
+            self._net.load_state_dict(_read_weights(self._path))
+        self._calls += 1
+        return torch.as_tensor(self._net(crops))
+
+
 def train_coarse(options: argparse.Namespace) -> None:
     """Train the coarse network on the samples of ``options.folders``."""
     rng = np.random.default_rng(options.seed)
@@ -70,11 +87,7 @@ def train_fine(options: argparse.Namespace) -> None:
     if options.start_from:
         net.load_state_dict(_read_weights(options.start_from))
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's own types
-    coarse: CoarseNet | None = None
-    if options.coarse:
-        coarse = CoarseNet().eval()
-        coarse.load_state_dict(_read_weights(options.coarse))
-        coarse.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # missing in torch's own types
+    coarse = _LatestCoarse(options.coarse) if options.coarse else None
     turn = {"prompted": False}
 
     def step_loss(model: nn.Module) -> Tensor:

@@ -1,0 +1,143 @@
+"""Stored samples, batches and the training loop, on a handful of samples."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+from hemaview.adaptation import shards as store
+from hemaview.adaptation.batches import box_batch, coarse_batch, mask_faces, prompted_batch
+from hemaview.adaptation.training import Plan, coarse_loss, fine_loss, train
+from hemaview.errors import HemaviewError
+from hemaview.segmentation.compact.coarse import CoarseNet
+from hemaview.segmentation.compact.tiny_sam import TinySam
+
+
+@pytest.fixture(scope="module")
+def folder(head, tmp_path_factory):
+    path = tmp_path_factory.mktemp("shards")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "SHARD_SIZE", 6)
+        store.write_shards(path, 1, [head], shards=1, report=lambda line: None)
+    return path
+
+
+@pytest.fixture(scope="module")
+def shards(folder):
+    return store.open_shards(folder)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_shards_give_back_what_was_made(head, shards, tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "SHARD_SIZE", 6)
+    store.write_shards(tmp_path, 1, [head], shards=1, report=lambda line: None)
+    again = store.open_shards(tmp_path)
+    assert len(shards[0]) == len(again[0]) == 6
+    for number in range(6):
+        assert np.array_equal(shards[0][number].image, again[0][number].image)
+        assert np.array_equal(shards[0][number].mask, again[0][number].mask)
+        assert shards[0][number].mask.any()
+
+
+def test_an_empty_folder_is_named(tmp_path):
+    with pytest.raises(HemaviewError, match="no training samples"):
+        store.open_shards(tmp_path)
+
+
+def test_mask_faces_lie_on_the_outer_voxel_faces():
+    mask = np.zeros((5, 6, 7), dtype=bool)
+    mask[1:3, 2:6, 4] = True
+    lower, upper = mask_faces(mask)
+    assert lower.tolist() == [0.5, 1.5, 3.5]
+    assert upper.tolist() == [2.5, 5.5, 4.5]
+
+
+def test_coarse_batch_has_targets_inside_its_crops(shards):
+    crops, targets = coarse_batch(np.random.default_rng(1), shards, 4)
+    assert crops.shape == (4, 2, 24, 48, 48)
+    assert targets.shape == (4, 24, 48, 48)
+    assert bool((targets.sum((1, 2, 3)) > 0).all())
+    assert 0 <= float(targets.min()) <= float(targets.max()) <= 1 + 1e-5
+
+
+def test_box_batch_has_its_targets_in_their_boxes(shards):
+    batch = box_batch(np.random.default_rng(2), shards, 8)
+    assert batch.prompts is None
+    for target, (x0, y0, x1, y1) in zip(batch.targets, batch.boxes.tolist(), strict=True):
+        rows, columns = np.nonzero(target[0].numpy() > 0.5)
+        assert len(rows)
+        margin = 0.35 * max(x1 - x0, y1 - y0) + 3
+        assert x0 - margin <= columns.min() <= columns.max() <= x1 + margin
+        assert y0 - margin <= rows.min() <= rows.max() <= y1 + margin
+
+
+def test_prompts_resemble_the_truth_they_are_made_from(shards):
+    batch = prompted_batch(np.random.default_rng(3), shards, 8, None)
+    guess, truth = batch.prompts > 0, batch.targets > 0.5
+    assert float(2 * (guess & truth).sum() / (guess.sum() + truth.sum())) > 0.5
+
+
+def test_prompts_can_come_from_a_coarse_network(shards):
+    def oracle(crops):
+        return (crops[:, 1] - 0.5) * 8
+
+    batch = prompted_batch(np.random.default_rng(4), shards, 6, oracle)
+    assert batch.prompts.shape == (6, 1, 96, 96)
+    assert float(batch.prompts.max()) > 0
+
+
+def test_losses_are_lowest_for_the_truth():
+    truth = torch.zeros(1, 24, 48, 48)
+    truth[:, 8:16, 10:30, 10:30] = 1
+    right, nothing, everything = (truth - 0.5) * 20, torch.full_like(truth, -10), torch.full_like(truth, 10)
+    assert coarse_loss(right, truth) < 0.05
+    assert coarse_loss(nothing, truth) > 1
+    assert coarse_loss(everything, truth) > coarse_loss(nothing, truth)
+    flat = truth[:, 12:13]
+    assert fine_loss(right[:, 12:13], torch.ones(1), flat) < 0.05
+    assert fine_loss(right[:, 12:13], torch.zeros(1), flat) > 0.1
+
+
+def test_training_writes_usable_weights_and_resumes(shards, tmp_path):
+    lines = []
+    rng = np.random.default_rng(5)
+    plan = Plan(0.02, 1e-3, tmp_path / "state.pt", tmp_path / "coarse.safetensors", {"role": "coarse"})
+
+    def step_loss(net):
+        crops, targets = coarse_batch(rng, shards, 1)
+        return coarse_loss(net(crops), targets)
+
+    train(CoarseNet(), plan, step_loss, lambda net: 0.5, lines.append)
+    assert json.loads(lines[-1])["held_out_dice"] == 0.5
+    with safe_open(plan.weights, "pt") as stored:
+        assert stored.metadata()["role"] == "coarse"
+        tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - not a mapping
+    assert tensors["head.weight"].dtype == torch.float16
+    CoarseNet().load_state_dict(tensors)
+    lines.clear()
+    train(CoarseNet(), plan, step_loss, lambda net: 0.5, lines.append)
+    assert lines[0].startswith("resumed")
+
+
+def test_fine_network_learns_from_a_batch(shards):
+    torch.manual_seed(0)
+    net = TinySam()
+    batch = prompted_batch(np.random.default_rng(6), shards, 4, None)
+    optimiser = torch.optim.Adam(net.parameters(), lr=2e-3)
+    losses = []
+    for _ in range(8):
+        loss = fine_loss(*net(batch.crops, batch.boxes, batch.prompts), batch.targets)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]
