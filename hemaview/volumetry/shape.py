@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hemaview.imaging import LabelMap
 
@@ -28,13 +29,15 @@ def smooth_surface_area_mm2(mask: LabelMap) -> float:
     bounds = mask.bounds()
     if bounds is None:
         return 0.0
-    sigma = [max(_SMOOTHING_MM / step, _SMALLEST_SIGMA) for step in mask.geometry.spacing[::-1]]
-    padding = [(math.ceil(_REACH * s) + 1,) * 2 for s in sigma]
-    field = np.pad(mask.array[bounds].astype(np.float32), padding)
+    field, factors = _averaged(mask.array[bounds], mask.geometry.spacing[::-1])
+    steps = [step * factor for step, factor in zip(mask.geometry.spacing[::-1], factors, strict=True)]
+    sigma = [max(_SMOOTHING_MM / step, _SMALLEST_SIGMA) for step in steps]
+    field = np.pad(field, [(math.ceil(_REACH * s) + 1,) * 2 for s in sigma])
     for axis, width in enumerate(sigma):
         field = ndimage.gaussian_filter1d(field, width, axis=axis, truncate=_REACH, mode="constant")
-    slope = np.gradient(field)  # along k, j, i per voxel
-    metric = np.linalg.inv(mask.geometry.affine[:3, :3])
+    slope = np.gradient(field)  # along k, j, i per averaged voxel
+    columns = mask.geometry.affine[:3, :3] * np.array(factors[::-1])
+    metric = np.linalg.inv(columns)
     metric = metric @ metric.T  # |g|2 in mm of a covector g given per voxel, also on sheared grids
     squared = np.zeros_like(field)
     for row in range(3):
@@ -42,8 +45,18 @@ def smooth_surface_area_mm2(mask: LabelMap) -> float:
             weight = float(metric[row, column]) * (1.0 if row == column else 2.0)
             if abs(weight) > 1e-12:
                 squared += np.float32(weight) * slope[2 - row] * slope[2 - column]
-    total = float(np.sqrt(np.maximum(squared, 0, out=squared), out=squared).sum(dtype=np.float64))
-    return total * mask.geometry.voxel_volume_ml * 1000
+    np.sqrt(np.maximum(squared, 0, out=squared), out=squared)
+    return float(squared.sum(dtype=np.float64)) * abs(float(np.linalg.det(columns)))
+
+
+def _averaged(mask: NDArray[np.bool_], spacing: tuple[float, ...]) -> tuple[NDArray[np.float32], list[int]]:
+    """The mask averaged over blocks of at most the smoothing's width, and voxels per block; finer is only slower."""
+    factors = [max(1, int(_SMOOTHING_MM / step)) for step in spacing]
+    spare = [(0, -length % factor) for length, factor in zip(mask.shape, factors, strict=True)]
+    padded = np.pad(mask, spare)
+    k, j, i = (length // factor for length, factor in zip(padded.shape, factors, strict=True))
+    blocks = padded.reshape(k, factors[0], j, factors[1], i, factors[2])
+    return blocks.mean(axis=(1, 3, 5), dtype=np.float32), factors
 
 
 def irregularity_index(mask: LabelMap) -> float:
