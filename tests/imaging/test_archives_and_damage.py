@@ -50,7 +50,12 @@ def test_a_zip_of_a_dicom_folder_reads_like_the_folder(tmp_path, dicom_series, c
     assert [s.images for s in list_series(path)] == [6]
 
 
-def test_a_zip_may_hold_one_scan_of_another_format(tmp_path, nifti):
+def _dicom(dicom_series):
+    folder = dicom_series(np.arange(60, dtype=np.int16).reshape(2, 5, 6))
+    return {p.name: p.read_bytes() for p in folder.iterdir()}
+
+
+def test_a_zip_may_hold_one_scan_of_another_format(tmp_path, nifti, dicom_series):
     volume = read_scan(_zip(tmp_path / "scan.zip", {"folder/scan.nii.gz": nifti.read_bytes(), "notes.txt": b"x"}))
     assert np.array_equal(volume.array, read_scan(nifti).array)
     assert volume.name == "scan"
@@ -58,6 +63,7 @@ def test_a_zip_may_hold_one_scan_of_another_format(tmp_path, nifti):
     nib.save(image, tmp_path / "pair.hdr")
     pair = {p.name: p.read_bytes() for p in (tmp_path / "pair.hdr", tmp_path / "pair.img")}
     assert read_scan(_zip(tmp_path / "pair.zip", pair)).geometry.size == (2, 3, 4)
+    assert read_scan(_zip(tmp_path / "both.zip", {**pair, **_dicom(dicom_series)})).geometry.size == (6, 5, 2)
     two = {"a.nii.gz": nifti.read_bytes(), "b.nii.gz": nifti.read_bytes()}
     with pytest.raises(ScanError, match=r"'a\.nii\.gz', 'b\.nii\.gz'"):
         read_scan(_zip(tmp_path / "two.zip", two))

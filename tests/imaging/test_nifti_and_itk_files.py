@@ -192,6 +192,20 @@ def test_sform_and_qform_that_differ_in_place_only_are_noted(tmp_path, values):
     assert any("sform and qform" in note for note in volume.notes)
 
 
+def test_a_sheared_sform_beats_the_qform_that_cannot_hold_it(tmp_path, values):
+    volume = read_scan(_save(tmp_path / "s.nii", values, AFFINE, sform=1, qform=1))
+    assert np.allclose(volume.geometry.affine, RAS_TO_LPS @ AFFINE, atol=1e-5)
+    assert any("slanted" in note for note in volume.notes)
+
+
+def test_a_damaged_sform_is_refused(tmp_path, values):
+    def flatten(header):
+        header["srow_z"] = 0
+
+    with pytest.raises(ScanError, match="position of the head"):
+        read_scan(_save(tmp_path / "s.nii", values, edit=flatten))
+
+
 @pytest.mark.parametrize(("diagonal", "word"), [((2, 2, 3), "voxel sizes"), ((-1, 2, 3), "left and right")])
 def test_sform_and_qform_that_contradict_each_other_are_refused(tmp_path, values, diagonal, word):
     def contradict(header):

@@ -136,6 +136,9 @@ def read_dataset(stream: BinaryIO, *, header_only: bool = False, tags: Sequence[
 
 def read_instance(source: Source) -> Instance | None:
     """The header of ``source``, or None when it is not a DICOM file or its header cannot be parsed."""
+    # A member of a zip is unpacked as a whole when opened, so its start is looked at first.
+    if source.member is not None and not looks_like_dicom(source.start()):
+        return None
     with source.open() as stream:
         if not looks_like_dicom(stream.read(132)):
             return None

@@ -23,7 +23,7 @@ RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 _HEADER_BYTES = 4096
 _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
-_VOXEL_VOLUME_TOLERANCE = 0.01
+_VOXEL_SIZE_TOLERANCE = 0.01
 _POSITION_TOLERANCE_MM = 0.1
 
 
@@ -68,6 +68,8 @@ def read_nifti(path: Path, progress: Callable[[float], None] | None = None) -> R
         notes = (*notes, f"The file holds {frames} images of the same grid (time points); the first is shown.")
     if min(shape) == 1:
         notes = (*notes, "The scan has only one slice, so a volume measured on it is only a rough figure.")
+    if geometry.is_sheared:
+        notes = (*notes, "The scan's axes are not at right angles; the slanted grid is kept exactly.")
     if progress:
         progress(0.1)
     offset = _offset(header, image_path is header_path)
@@ -155,6 +157,8 @@ def _affine(header: Any, size: tuple[int, int, int], name: str) -> tuple[NDArray
     scale, notes = _millimetres(header, name)
     sform = _valid(np.asarray(header.get_sform(), dtype=np.float64)) if int(header["sform_code"]) > 0 else None
     qform = _qform(header) if int(header["qform_code"]) > 0 else None
+    if sform is None and qform is None and (int(header["sform_code"]) > 0 or int(header["qform_code"]) > 0):
+        raise ScanError(f"The position of the head in '{name}' is damaged; export it again from the original scan.")
     if sform is None and qform is None:
         return _spacing_only(header, size, name, scale, notes)
     if sform is not None and qform is not None:
@@ -206,13 +210,15 @@ def _qform(header: Any) -> NDArray[np.float64] | None:
 def _conflict(
     sform: NDArray[np.float64], qform: NDArray[np.float64], size: tuple[int, int, int], name: str
 ) -> tuple[str, ...]:
-    volumes = [float(np.linalg.det(m[:3, :3])) for m in (sform, qform)]
-    if abs(abs(volumes[0]) / abs(volumes[1]) - 1) > _VOXEL_VOLUME_TOLERANCE:
+    # A qform cannot hold shear, so the lengths of the axes are compared and not the determinants.
+    lengths = [np.linalg.norm(m[:3, :3], axis=0) for m in (sform, qform)]
+    if np.max(np.abs(lengths[0] / lengths[1] - 1)) > _VOXEL_SIZE_TOLERANCE:
+        own, other = (" x ".join(f"{n:.4g}" for n in axes) for axes in lengths)
         raise ScanError(
-            f"'{name}' holds two different voxel sizes ({abs(volumes[0]):.4g} mm3 in its sform, "
-            f"{abs(volumes[1]):.4g} mm3 in its qform), so a volume cannot be trusted; open the unregistered original."
+            f"'{name}' holds two different voxel sizes ({own} mm in its sform, {other} mm in its qform), "
+            "so a volume cannot be trusted; open the unregistered original."
         )
-    if volumes[0] * volumes[1] < 0:
+    if np.linalg.det(sform[:3, :3]) * np.linalg.det(qform[:3, :3]) < 0:
         raise ScanError(
             f"'{name}' holds two positions (sform and qform) that swap left and right; open the original scan."
         )

@@ -160,7 +160,7 @@ def _read_zip(path: Path, series_uid: str | None, progress: Progress | None) -> 
     with open_archive(path) as archive:
         sources = archive_sources(path, archive)
         volumes = _whole_scans(sources)
-        if not volumes:
+        if not volumes or any(looks_like_dicom(s.start()) for s in sources):
             return read_series(sources, path.name, series_uid, progress)
         if len(volumes) > 1:
             names = ", ".join(f"'{s.name}'" for s in volumes[:4])

@@ -35,14 +35,27 @@ class Source:
             if self.archive is None or self.member is None:
                 return _opened(self.path)
             return io.BytesIO(self.archive.read(self.member))
-        except OSError as error:
-            raise access_error(self.name, error) from error
-        except RuntimeError as error:
-            raise ScanError(f"'{self.path.name}' is protected by a password; unpack it and open the folder.") from error
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError) as error:
-            raise incomplete(self.path.name) from error
-        except Exception as error:  # zlib.error, lzma.LZMAError: the packed bytes are damaged
-            raise incomplete(self.path.name) from error
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: Exception) -> ScanError:
+        if isinstance(error, OSError):
+            return access_error(self.name, error)
+        if isinstance(error, RuntimeError) and not isinstance(error, NotImplementedError):
+            return ScanError(f"'{self.path.name}' is protected by a password; unpack it and open the folder.")
+        # BadZipFile, EOFError, zlib.error, lzma.LZMAError and more: the packed bytes are damaged.
+        return incomplete(self.path.name)
+
+    def start(self) -> bytes:
+        """The first 132 bytes, unpacked, without reading the rest."""
+        if self.archive is None or self.member is None:
+            with self.open() as stream:
+                return stream.read(132)
+        try:
+            with self.archive.open(self.member) as packed:
+                return packed.read(132)
+        except Exception as error:
+            raise self._failure(error) from error
 
     def read_at(self, offset: int, count: int) -> bytes:
         """Up to ``count`` bytes from ``offset``."""
