@@ -38,7 +38,7 @@ _BINARY_TAGS = {
 }  # fmt: skip
 _LENGTH_FIELD_32 = (b"OB", b"OW", b"UN", b"OF", b"OD", b"OL", b"OV")
 
-_READ_TAGS: list[Any] = [
+_READ_KEYS: tuple[Any, ...] = (
     "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "Modality", "ImageType", "SeriesNumber", "InstanceNumber",
     "AcquisitionNumber", "AcquisitionTime", "EchoTime", "TemporalPositionIdentifier",
     "NumberOfTemporalPositions", "TriggerTime", "DiffusionBValue",
@@ -49,7 +49,8 @@ _READ_TAGS: list[Any] = [
     "RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence", "PixelPaddingValue",
     "PixelPaddingRangeLimit", "LossyImageCompression", "PerFrameFunctionalGroupsSequence",
     pydicom.tag.Tag(0x0019, 0x0010), pydicom.tag.Tag(*_SIEMENS_MOSAIC_COUNT),
-]  # fmt: skip
+)  # fmt: skip
+_HEADER_TAGS: list[Any] = [pydicom.tag.Tag(key) for key in _READ_KEYS]
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def read_dataset(stream: BinaryIO, *, header_only: bool = False, tags: Sequence[
     with warnings.catch_warnings(), pydicom.config.disable_value_validation():
         warnings.simplefilter("ignore")
         if header_only:
-            return pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=_READ_TAGS, force=True)
+            return pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=_HEADER_TAGS, force=True)
         return pydicom.dcmread(stream, force=True, specific_tags=list(tags) if tags else None)
 
 
