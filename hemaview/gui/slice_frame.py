@@ -14,8 +14,8 @@ from hemaview.gui.view_state import ViewState
 from hemaview.imaging import Plane
 
 _HEADER_PX = 28
-_EDGE_PX = 2
-_RADIUS_PX = 6
+_EDGE_PX = 3
+_RADIUS_PX = 5
 
 
 class SliceViewFrame(QFrame):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QToolButton
 
 from hemaview.gui.slice_frame import SliceViewFrame
 from hemaview.gui.view_state import Tool, ViewState
@@ -348,3 +351,33 @@ def test_a_hidden_viewer_gives_up_its_drag(viewers, straight):
     view.hide()
     assert shown.state.stroke is None
     assert shown.strokes == []
+
+
+def test_the_frame_asks_for_a_larger_view_and_fits(qtbot, straight):
+    state = ViewState()
+    frame = SliceViewFrame(state, Plane.SAGITTAL)
+    qtbot.addWidget(frame)
+    frame.resize(400, 400)
+    with qtbot.waitExposed(frame):
+        frame.show()
+    state.set_volume(straight)
+    asked = []
+    frame.view.maximise_requested.connect(asked.append)
+    fitted = frame.view.transform
+    frame.view.zoom_by(2)
+    fit, larger = sorted(frame.findChildren(QToolButton), key=lambda button: button.x())
+    QTest.mouseClick(fit, Qt.MouseButton.LeftButton)
+    assert frame.view.transform == fitted
+    QTest.mouseClick(larger, Qt.MouseButton.LeftButton)
+    assert asked == [Plane.SAGITTAL]
+    assert all(button.accessibleName() for button in (fit, larger))
+
+
+def test_painting_takes_no_reference_from_none(viewers, straight):
+    # A PySide6 release did, and the interpreter died after some thousand repaints.
+    view = viewers(straight).views[Plane.AXIAL]
+    before = sys.getrefcount(None)
+    for _ in range(1000):
+        view.update()
+    view.repaint()
+    assert sys.getrefcount(None) > before - 200
