@@ -31,7 +31,7 @@ _HCENTRE, _VCENTRE = Qt.AlignmentFlag.AlignHCenter, Qt.AlignmentFlag.AlignVCente
 
 @dataclass(frozen=True)
 class Probe:
-    """What lies under the mouse: voxel (i, j, k), point in LPS mm, the scan's value and whether the mask holds it."""
+    """What lies under the mouse: voxel (i, j, k) from 0, point in LPS mm, value, and whether the mask holds it."""
 
     plane: Plane
     voxel: tuple[int, int, int]
@@ -42,11 +42,11 @@ class Probe:
 
     @property
     def lines(self) -> tuple[str, str, str]:
-        """Value, position and voxel as the viewer writes them."""
+        """Value, position and voxel as the viewer writes them; voxels count from 1, as the slices do."""
         value = f"{self.value:.0f}" if float(self.value).is_integer() else f"{self.value:.4g}"
         what = f"{value} {self.unit}".rstrip() + (" · in mask" if self.in_mask else "")
         position = "  ".join(anatomical(axis, mm) for axis, mm in enumerate(self.lps))
-        return what, f"{position} mm", "voxel " + ", ".join(str(n) for n in self.voxel)
+        return what, f"{position} mm", "voxel " + ", ".join(str(n + 1) for n in self.voxel)
 
 
 def probe_at(

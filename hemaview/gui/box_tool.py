@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
 
+from hemaview.gui.gestures import ToPicture
 from hemaview.gui.text_label import draw_label
 from hemaview.gui.theme import COLOURS
 from hemaview.gui.view_state import ViewState
@@ -161,18 +162,21 @@ class BoxDrag:
     def __init__(
         self,
         state: ViewState,
-        transform: ViewTransform,
+        view: PlaneView,
         index: int,
         grip: Grip | None,
         start: tuple[float, float],
+        picture: ToPicture,
         done: Callable[[BoxPrompt], None],
     ) -> None:
         assert state.geometry is not None
         self._state = state
         self._geometry = state.geometry
-        self._transform = transform
+        self._view = view
         self._index = index
         self._start = start
+        self._picture = picture
+        self._from = picture(*start)
         self._done = done
         self._before = state.box
         self._box: BoxPrompt | None = None
@@ -183,13 +187,12 @@ class BoxDrag:
         far = max(abs(sx - self._start[0]), abs(sy - self._start[1]))
         if self._box is None and far < (SMALLEST_DRAWN_PX if self.grip is None else 1.0):
             return
-        view = self._transform.view
-        x0, y0 = (float(v) for v in self._transform.to_picture(*self._start))
-        x1, y1 = (float(v) for v in self._transform.to_picture(sx, sy))
+        here = self._picture(sx, sy)
         if self.grip is None:
-            self._box = drawn_box(self._geometry, view, self._index, (x0, y0), (x1, y1))
+            self._box = drawn_box(self._geometry, self._view, self._index, self._from, here)
         elif self._before is not None:
-            self._box = dragged_box(self._before, self._geometry, view, self.grip, x1 - x0, y1 - y0)
+            dx, dy = here[0] - self._from[0], here[1] - self._from[1]
+            self._box = dragged_box(self._before, self._geometry, self._view, self.grip, dx, dy)
         self._state.set_box(self._box)
 
     def finish(self) -> None:

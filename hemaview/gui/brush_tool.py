@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 
+from hemaview.gui.gestures import ToPicture
 from hemaview.gui.slice_painter import MASK_COLOUR
 from hemaview.gui.view_state import MaskPatch, Region, ViewState
 from hemaview.gui.view_transform import ViewTransform
@@ -53,16 +54,17 @@ class BrushDrag:
     def __init__(
         self,
         state: ViewState,
-        transform: ViewTransform,
+        view: PlaneView,
         index: int,
         erase: bool,
         start: tuple[float, float],
+        picture: ToPicture,
         done: Callable[[Region, NDArray[np.bool_]], None],
     ) -> None:
         assert state.geometry is not None
         self._state = state
-        self._transform = transform
-        self._view = transform.view
+        self._view = view
+        self._to_picture = picture
         self._erase = erase
         self._done = done
         self._index = index
@@ -72,12 +74,12 @@ class BrushDrag:
         # ``_picture`` is the slice as it lies on the screen and shares its memory with the array-ordered page.
         self._page = np.zeros(shape, dtype=np.bool_)
         self._picture = self._view.extract(self._page, 0)
-        self._last = self._position(*start)
+        self._last = picture(*start)
         self.move(*start)
 
     def move(self, sx: float, sy: float) -> None:
         """Paint from the last mouse position to this one."""
-        here = self._position(sx, sy)
+        here = self._to_picture(sx, sy)
         paint_stamp(self._picture, self._view, self._last, here, self._state.brush_radius_mm)
         self._last = here
         self._state.set_stroke(self._patch())
@@ -92,10 +94,6 @@ class BrushDrag:
     def cancel(self) -> None:
         """Drop the stroke."""
         self._state.set_stroke(None)
-
-    def _position(self, sx: float, sy: float) -> tuple[float, float]:
-        x, y = self._transform.to_picture(sx, sy)
-        return float(x), float(y)
 
     def _old(self, region: Region) -> NDArray[np.bool_]:
         if self._state.mask is not None:

@@ -7,7 +7,11 @@ from typing import Protocol
 
 from hemaview.gui.view_state import ViewState
 from hemaview.gui.view_transform import ViewTransform
+from hemaview.imaging import PlaneView
 from hemaview.imaging.windowing import Window
+
+ToPicture = Callable[[float, float], tuple[float, float]]
+"""Widget to picture position, asked at every step because the viewer can be resized during a drag."""
 
 ZOOM_PER_PX = 1.008
 _WINDOW_DRAG_PX = 300.0
@@ -99,15 +103,17 @@ class WindowDrag:
 class CrosshairDrag:
     """The crosshair follows the mouse within the slice; the other viewers follow the crosshair."""
 
-    def __init__(self, state: ViewState, transform: ViewTransform, index: int, start: tuple[float, float]) -> None:
-        self._state, self._transform, self._index = state, transform, index
+    def __init__(
+        self, state: ViewState, view: PlaneView, index: int, start: tuple[float, float], picture: ToPicture
+    ) -> None:
+        self._state, self._view, self._index, self._picture = state, view, index, picture
         self._before = state.cursor
         self.move(*start)
 
     def move(self, sx: float, sy: float) -> None:
         """Follow the mouse."""
-        x, y = self._transform.to_picture(sx, sy)
-        self._state.set_cursor(self._transform.view.pixel_to_index(x, y, self._index))
+        x, y = self._picture(sx, sy)
+        self._state.set_cursor(self._view.pixel_to_index(x, y, self._index))
 
     def finish(self) -> None:
         """Keep the crosshair."""

@@ -236,12 +236,12 @@ class SliceView(QWidget):
                 outline = None if forced else self._outline()
                 grip = outline.grip_at(transform, *start) if outline is not None else None
                 done = self.box_drawn if grip is None else self.box_edited
-                return BoxDrag(state, transform, self._index, grip, start, done.emit)
+                return BoxDrag(state, transform.view, self._index, grip, start, self._picture, done.emit)
             case Tool.BRUSH | Tool.ERASER:
                 erase = state.tool is Tool.ERASER
-                return BrushDrag(state, transform, self._index, erase, start, self._emit_stroke)
+                return BrushDrag(state, transform.view, self._index, erase, start, self._picture, self._emit_stroke)
             case Tool.CROSSHAIR:
-                return CrosshairDrag(state, transform, self._index, start)
+                return CrosshairDrag(state, transform.view, self._index, start, self._picture)
 
     def _emit_stroke(self, region: Region, values: NDArray[np.bool_]) -> None:
         self.brush_stroke.emit(region, values)
@@ -257,7 +257,7 @@ class SliceView(QWidget):
             and event.buttons() == Qt.MouseButton.NoButton
             and self._transform is not None
         ):
-            x, y = self._transform.to_picture(*self._mouse)
+            x, y = self._picture(*self._mouse)
             self._state.set_cursor(self._transform.view.pixel_to_index(x, y, self._index))
         else:
             self._update_mouse_cursor()
@@ -347,7 +347,7 @@ class SliceView(QWidget):
             x, y, _ = view.index_to_pixel(state.cursor)
             sx, sy = (float(v) for v in self._transform.to_screen(x, y))
             erase = state.tool is Tool.ERASER
-            BrushDrag(state, self._transform, self._index, erase, (sx, sy), self._emit_stroke).finish()
+            BrushDrag(state, view, self._index, erase, (sx, sy), self._picture, self._emit_stroke).finish()
         else:
             return False
         return True
@@ -381,6 +381,12 @@ class SliceView(QWidget):
         super().focusOutEvent(event)
 
     # Mouse position
+
+    def _picture(self, sx: float, sy: float) -> tuple[float, float]:
+        """The picture position of a widget position as the viewer lies now."""
+        assert self._transform is not None
+        x, y = self._transform.to_picture(sx, sy)
+        return float(x), float(y)
 
     def _outline(self) -> BoxOutline | None:
         view, geometry, box = self._state.view(self.plane), self._state.geometry, self._state.box

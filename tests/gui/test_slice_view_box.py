@@ -274,3 +274,15 @@ def test_an_answer_that_arrives_mid_drag_does_not_replace_what_the_hand_holds(vi
     _, upper = shown.edited[0].index_bounds(straight.geometry)
     np.testing.assert_allclose(upper[:2], UPPER[:2] + 4, atol=1e-6)
     assert shown.state.box == shown.edited[0]
+
+
+def test_a_viewer_that_is_resized_mid_drag_still_follows_the_mouse(viewers, straight):
+    shown = with_box(viewers, straight)
+    view = shown.views[Plane.AXIAL]
+    QTest.mousePress(view, Qt.MouseButton.LeftButton, pos=shown.at(Plane.AXIAL, UPPER))
+    view.resize(400, 350)
+    place = shown.at(Plane.AXIAL, UPPER + 4)
+    QTest.mouseMove(view, place)
+    QTest.mouseRelease(view, Qt.MouseButton.LeftButton, pos=place)
+    _, upper = shown.edited[0].index_bounds(straight.geometry)
+    np.testing.assert_allclose(upper[:2], UPPER[:2] + 4, atol=1e-6)
