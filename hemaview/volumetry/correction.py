@@ -251,6 +251,10 @@ def _warnings(model: CorrectionModel) -> tuple[str, ...]:
     found = [f"Fitted on {model.trained_on}."]
     if model.quantile is None:
         found.append("Too few calibration cases for a 90 % interval.")
-    if model.figures.get("improves") == "no":
+    if not any(model.coefficients) and model.intercept == 0:
+        found.append(
+            "No systematic error was found there, so the value is the direct one; the interval is its scatter."
+        )
+    elif model.figures.get("improves") == "no":
         found.append("On untouched cases it was no closer to the truth than the direct volume.")
     return tuple(found)

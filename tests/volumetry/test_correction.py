@@ -61,7 +61,20 @@ def test_a_known_bias_is_taken_out():
 def test_without_bias_the_volume_is_left_alone():
     cases = [replace(c, true_ml=c.features["volume_ml"] * math.exp(0.05 * n)) for c, n in _with_noise(cohort(160, 2))]
     model = fit_correction(split_by_patient(cases, 2), **FIT)
-    assert model.predict(cases[0].features)[0] == pytest.approx(cases[0].features["volume_ml"], rel=0.02)
+    assert model.regressor == "none"
+    assert model.predict(cases[0].features)[0] == cases[0].features["volume_ml"]
+    assert model.figures["improves"] == "no"
+    assert model.figures["coverage_percent"] > 75
+
+
+def test_a_correction_that_changes_nothing_says_so(scene, corrections):
+    nothing = replace(corrections[0], regressor="none", intercept=0.0, coefficients=(0.0,) * len(FEATURES))
+    reading = corrected_volume(scene.mask, scene.segmentation, scene.volume, False, (nothing,))
+    assert reading.value_ml == scene.mask.voxel_count * scene.mask.geometry.voxel_volume_ml
+    assert any("No systematic error" in line for line in reading.warnings)
+    worse = replace(corrections[0], figures={"improves": "no"})
+    reading = corrected_volume(scene.mask, scene.segmentation, scene.volume, False, (worse,))
+    assert any("no closer to the truth" in line for line in reading.warnings)
 
 
 def _with_noise(cases):
