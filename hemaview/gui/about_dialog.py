@@ -51,6 +51,7 @@ class AboutDialog(QDialog):
         head.addWidget(picture)
         head.addLayout(words, 1)
         text = QTextBrowser(self)
+        text.document().setDocumentMargin(12)
         text.setOpenExternalLinks(False)
         text.setHtml(about_html(engine))
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
@@ -71,16 +72,21 @@ def about_html(engine: EngineInfo | None) -> str:
     model = "<p>No model is loaded.</p>"
     if engine is not None:
         model = (
-            f"<p><b>{engine.title}</b> on {engine.device}<br>"
+            f"<p><span style='font-weight:600'>{engine.title}</span> on {engine.device}<br>"
             f"<span style='color:{COLOURS.muted}'>Trained on {engine.trained_on}. Licence {engine.licence}. "
             f"SHA-256 {engine.sha256[:32]}…</span></p>"
         )
     rows = "".join(
         f"<tr><td style='padding:2px 16px 2px 0'>{name} {_version(name)}</td>"
-        f"<td style='padding:2px 16px 2px 0;color:{COLOURS.muted}'>{use}</td><td>{licence}</td></tr>"
+        f"<td style='padding:2px 16px 2px 0;color:{COLOURS.muted}'>{use}</td><td style='padding:2px 0'>{licence}</td></tr>"
         for name, use, licence in (*_PARTS, ("Inter", "typeface", "OFL-1.1"))
     )
-    return f"<h4>Model</h4>{model}<h4>Parts and their licences</h4><table>{rows}</table>"
+    return f"{section('Model')}{model}{section('Parts and their licences')}<table>{rows}</table>"
+
+
+def section(title: str) -> str:
+    """A heading inside rich text, in the weight that the bundled font has."""
+    return f"<p style='font-weight:600;margin-top:12px'>{title}</p>"
 
 
 def _version(name: str) -> str:

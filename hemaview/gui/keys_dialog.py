@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser, QVBoxLayout, QWidget
 
+from hemaview.gui.about_dialog import section
 from hemaview.gui.actions import MENUS, Actions
 from hemaview.gui.theme import COLOURS
 
@@ -28,6 +29,7 @@ class KeysDialog(QDialog):
         self.setWindowTitle("Mouse and keys")
         self.resize(620, 680)
         text = QTextBrowser(self)
+        text.document().setDocumentMargin(12)
         text.setHtml(keys_html(actions))
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
         buttons.rejected.connect(self.reject)
@@ -39,7 +41,7 @@ class KeysDialog(QDialog):
 
 def keys_html(actions: Actions) -> str:
     """Gestures and keys as rich text, grouped by menu."""
-    parts = ["<h4>Mouse</h4>", _table(_MOUSE)]
+    parts = [section("Mouse"), _table(_MOUSE)]
     for menu in (*MENUS, "Window"):
         rows = [
             (" or ".join(k.toString(QKeySequence.SequenceFormat.NativeText) for k in action.shortcuts()), action.text())
@@ -47,7 +49,7 @@ def keys_html(actions: Actions) -> str:
             if owner == menu and action.shortcuts() and action.isVisible()
         ]
         if rows:
-            parts += [f"<h4>{menu}</h4>", _table(tuple(rows))]
+            parts += [section(menu), _table(tuple(rows))]
     return "".join(parts)
 
 

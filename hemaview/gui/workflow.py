@@ -84,6 +84,8 @@ class Workflow(QObject):
         self._request_scan = ""
         self._began = 0.0
         self._arrived: list[SliceResult] = []
+        self._when_ready: BoxPrompt | None = None
+        self._engine_answered = False
         self._timing = Timing()
         self._segmenting = False
         self._deriving: Snapshot | None = None
@@ -121,7 +123,8 @@ class Workflow(QObject):
     @property
     def is_busy(self) -> bool:
         """Whether a task, a segmentation or a computation is still under way."""
-        return self._segmenting or self._task is not None or self._deriving is not None or self._outlining
+        waiting = self._when_ready is not None
+        return self._segmenting or self._task is not None or self._deriving is not None or self._outlining or waiting
 
     @property
     def is_waited_for(self) -> bool:
@@ -183,7 +186,7 @@ class Workflow(QObject):
         self._run(Task("Opening the case", work, opened, quiet))
 
     def open_sample(self, *, segment: bool = False) -> None:
-        """Open the sample phantom as a new case; ``segment`` also draws its box."""
+        """Open the sample phantom as a new case; ``segment`` also draws its box once the model is loaded."""
         try:
             sample = load_sample()
         except HemaviewError as error:
@@ -195,7 +198,8 @@ class Workflow(QObject):
                 lower, upper = sample.box.index_bounds(self.state.geometry)
                 self.state.set_cursor(np.round((lower + upper) / 2))
                 if segment:
-                    self.segment_box(sample.box)
+                    self._when_ready = sample.box
+                    self._segment_waiting()
 
         self.open_paths([sample.scan], then=draw)
 
@@ -356,6 +360,7 @@ class Workflow(QObject):
         self._show_scan()
 
     def _release_case(self) -> None:
+        self._when_ready = None
         self._cancel_segmentation()
         if self._disconnect is not None:
             self._disconnect()
@@ -497,11 +502,21 @@ class Workflow(QObject):
 
     def _on_engine_ready(self, info: EngineInfo) -> None:
         self.engine = info
+        self._engine_answered = True
         self.engine_changed.emit(info, "")
+        self._segment_waiting()
 
     def _on_engine_failed(self, sentence: str) -> None:
+        self._engine_answered = True
         self.engine_changed.emit(None, sentence)
         self.message.emit("error", sentence)
+        self._segment_waiting()
+
+    def _segment_waiting(self) -> None:
+        """Segment the box that was put off until the model is loaded."""
+        if self._engine_answered and self._when_ready is not None:
+            box, self._when_ready = self._when_ready, None
+            self.segment_box(box)
 
     # What follows from the mask
 

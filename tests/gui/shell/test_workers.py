@@ -1,0 +1,150 @@
+"""The threads behind the window: newest wins, cancel, errors, clean end."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Signal
+
+from hemaview.errors import ScanError
+from hemaview.gui.derived_worker import head_outline
+from hemaview.gui.newest_wins import NewestWinsThread
+from hemaview.gui.scan_reading import read_scans
+from hemaview.gui.task_thread import Task, TaskThread
+from hemaview.imaging import Geometry, Volume
+
+
+class Recorder(NewestWinsThread[int]):
+    """Waits at each job for the gate, or until it is cancelled."""
+
+    done = Signal(int)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = threading.Event()
+        self.began = threading.Event()
+
+    def process(self, job, cancel) -> None:
+        self.began.set()
+        while not self.gate.wait(0.005):
+            cancel.raise_if_cancelled()
+        cancel.raise_if_cancelled()
+        self.done.emit(job)
+
+
+def test_only_the_newest_job_is_answered(qtbot):
+    worker = Recorder()
+    answers = []
+    worker.done.connect(answers.append)
+    worker.submit(1)
+    assert worker.began.wait(10)
+    for job in (2, 3, 4):
+        worker.submit(job)
+    worker.gate.set()
+    qtbot.waitUntil(lambda: answers != [], timeout=10_000)
+    worker.close()
+    assert answers == [4]
+
+
+def test_close_stops_a_running_job_and_takes_no_more(qtbot):
+    worker = Recorder()
+    worker.submit(1)
+    assert worker.began.wait(10)
+    worker.close()
+    assert worker.isFinished()
+    worker.submit(2)
+    assert worker.isFinished()
+
+
+def test_a_job_that_fails_does_not_end_the_thread(qtbot):
+    class Fragile(Recorder):
+        def process(self, job, cancel) -> None:
+            if job == 1:
+                raise RuntimeError
+            super().process(job, cancel)
+
+    worker = Fragile()
+    worker.gate.set()
+    answers = []
+    worker.done.connect(answers.append)
+    worker.submit(1)
+    worker.submit(2)
+    qtbot.waitUntil(lambda: answers == [2], timeout=10_000)
+    worker.close()
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        (ScanError("The scan is cut off; copy it again."), "The scan is cut off; copy it again."),
+        (
+            OSError(5, "Input/output error"),
+            "The disk answered with an error (Input/output error); check it and try again.",
+        ),
+        (KeyError("inside"), "Opening stopped unexpectedly (KeyError); nothing was changed."),
+        (None, None),
+    ],
+)
+def test_a_task_is_answered_once_with_a_result_or_a_sentence(qtbot, failure, expected):
+    def work(report):
+        report(0.5)
+        if failure is not None:
+            raise failure
+        return 42
+
+    thread = TaskThread()
+    with qtbot.waitSignal(thread.answered, timeout=10_000) as answer:
+        thread.submit(Task("Opening", work, lambda result: None))
+    thread.close()
+    _, result, sentence = answer.args
+    assert sentence == expected
+    assert result == (42 if failure is None else None)
+
+
+def test_a_cancelled_task_has_an_empty_sentence(qtbot):
+    running = threading.Event()
+
+    def work(report):
+        running.set()
+        while True:
+            report(0.1)
+
+    thread = TaskThread()
+    with qtbot.waitSignal(thread.answered, timeout=10_000) as answer:
+        thread.submit(Task("Opening", work, lambda result: None))
+        assert running.wait(10)
+        thread.cancel()
+    thread.close()
+    assert answer.args[2] == ""
+
+
+def test_the_head_outline_lies_where_the_head_is():
+    geometry = Geometry((80, 90, 40), (2.0, 2.0, 4.0), (-70.0, 11.0, -33.0))
+    k, j, i = np.indices(geometry.shape)
+    centre, radii = (40.0, 45.0, 20.0), (30.0, 36.0, 15.0)
+    inside = ((i - centre[0]) / radii[0]) ** 2 + ((j - centre[1]) / radii[1]) ** 2 + (
+        (k - centre[2]) / radii[2]
+    ) ** 2 < 1
+    volume = Volume(np.where(inside, 500, 0).astype(np.int16), geometry)
+    outline = head_outline(volume)
+    middle = (outline.points.max(axis=0) + outline.points.min(axis=0)) / 2
+    np.testing.assert_allclose(middle, geometry.index_to_lps(centre), atol=4)
+    np.testing.assert_allclose(outline.size_mm, 2 * np.array(radii) * geometry.spacing, atol=12)
+
+
+def test_a_scan_without_a_head_has_no_outline():
+    geometry = Geometry((30, 30, 30), (2.0, 2.0, 2.0))
+    assert head_outline(Volume(np.zeros(geometry.shape, dtype=np.int16), geometry)) is None
+    assert head_outline(Volume(np.full((2, 30, 30), 5, dtype=np.int16), Geometry((30, 30, 2), (1.0, 1.0, 5.0)))) is None
+
+
+def test_every_series_of_a_folder_is_read_the_largest_first(shared_data):
+    archive = shared_data / "dicom_series" / "philips_ct_phantom_multiseries_dicomdir.zip"
+    seen = []
+    read = read_scans([archive], seen.append)
+    sizes = [scan.volume.array.size for scan in read.scans]
+    assert sizes == sorted(sizes, reverse=True)
+    assert len({scan.series_uid for scan in read.scans}) == len(read.scans)
+    assert seen == sorted(seen)
