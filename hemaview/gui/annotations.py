@@ -46,7 +46,7 @@ class Probe:
         value = f"{self.value:.0f}" if float(self.value).is_integer() else f"{self.value:.4g}"
         what = f"{value} {self.unit}".rstrip() + (" · in mask" if self.in_mask else "")
         position = "  ".join(anatomical(axis, mm) for axis, mm in enumerate(self.lps))
-        return what, f"{position} mm", "voxel " + ", ".join(str(n + 1) for n in self.voxel)
+        return what, f"{position} mm", "voxel " + ", ".join(str(n) for n in self.voxel)
 
 
 def probe_at(

@@ -59,7 +59,7 @@ class StatusLine(QObject):
             f"{letters[1] if value >= 0 else letters[0]} {abs(value):.1f}"
             for letters, value in zip(AXIS_LETTERS, probe.lps, strict=True)
         )
-        i, j, k = (n + 1 for n in probe.voxel)
+        i, j, k = probe.voxel
         unit = f" {probe.unit}" if probe.unit else ""
         inside = "   in the mask" if probe.in_mask else ""
         self._probe.setText(f"{places} mm   voxel {i}, {j}, {k}   value {probe.value:g}{unit}{inside}")
