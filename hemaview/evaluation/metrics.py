@@ -62,7 +62,7 @@ class VolumeError:
 def volume_error(mask: ArrayLike, reference: ArrayLike, voxel_volume_ml: float) -> VolumeError:
     """Volumes of two boolean arrays of one shape on a grid whose voxels hold ``voxel_volume_ml``."""
     a, b = _pair(mask, reference)
-    return VolumeError(np.count_nonzero(a) * voxel_volume_ml, np.count_nonzero(b) * voxel_volume_ml)
+    return VolumeError(int(np.count_nonzero(a)) * voxel_volume_ml, int(np.count_nonzero(b)) * voxel_volume_ml)
 
 
 @dataclass(frozen=True, eq=False)

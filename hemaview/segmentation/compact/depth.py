@@ -21,7 +21,11 @@ _TIGHT_SHARE = 0.45
 
 @dataclass(frozen=True)
 class Extent:
-    """Faces of the lesion along the open axis in voxel positions; ``found`` is False where they are only the guess."""
+    """Faces of the lesion along the open axis in voxel positions.
+
+    ``found`` is False where they are only the guess; ``reached_limit`` tells that the guard against running away,
+    not the lesion or the scan, ended the search on a side.
+    """
 
     lower: float
     upper: float
@@ -43,8 +47,9 @@ def find_extent(
         raise ValueError("the box's depth is known")
     sides = [(box.upper[a] - box.lower[a]) * spacing_kji[a] for a in range(3) if a != axis]
     reach = _LARGEST_DEPTH * max(sides) / spacing_kji[axis] / 2
+    scan_end = shape[axis] - 0.5
     floor = max(-0.5, min(drawn - reach, box.lower[axis]))
-    ceiling = min(shape[axis] - 0.5, max(drawn + reach, box.upper[axis]))
+    ceiling = min(scan_end, max(drawn + reach, box.upper[axis]))
     lower, upper = box.lower[axis], box.upper[axis]
     best: Extent | None = None
     tightened = False
@@ -56,7 +61,8 @@ def find_extent(
             break
         first, last = filled
         begin, end = placed.first + placed.step * (first - 0.5), placed.first + placed.step * (last + 0.5)
-        best = Extent(max(begin, floor), min(end, ceiling), True, begin < floor or end > ceiling)
+        guarded = (begin < floor and floor > -0.5) or (end > ceiling and ceiling < scan_end)
+        best = Extent(max(begin, floor), min(end, ceiling), True, guarded)
         grow_down = first == 0 and placed.lower > floor
         grow_up = last == placed.count - 1 and placed.upper < ceiling
         if grow_down or grow_up:

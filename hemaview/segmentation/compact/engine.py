@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -33,31 +32,12 @@ _DEPTH_UNKNOWN = "The depth could not be found from one slice; adjust the box in
 _DEPTH_LIMIT = "The depth reached its limit; check the first and last slice and adjust the box in another view."
 
 
-@dataclass(frozen=True)
-class ChainSettings:
-    """How both networks' answers are joined.
-
-    ``coarse_threshold`` makes the coarse mask that gives each slice its rectangles, ``coarse_weight`` is the coarse
-    share of the final probability, ``grow`` widens the rectangles in voxels.
-    """
-
-    coarse_threshold: float = 0.5
-    coarse_weight: float = 0.0
-    grow: float = 1.0
-
-
 class CompactSegmenter:
     """The compact model; build it with ``load_engine("compact")``."""
 
-    def __init__(
-        self,
-        info: EngineInfo,
-        networks: Networks,
-        settings: ChainSettings | None = None,
-    ) -> None:
+    def __init__(self, info: EngineInfo, networks: Networks) -> None:
         self._info = info
         self._networks = networks
-        self._settings = settings or ChainSettings()
 
     @classmethod
     def from_record(cls, record: ModelRecord, *, threads: int | None = None) -> CompactSegmenter:
@@ -123,7 +103,7 @@ class CompactSegmenter:
         started = time.perf_counter()
         box = Box.of(prompt, volume)
         with self._networks.cancellable(cancel):
-            job = _Job(self._networks, self._settings, volume, box, focus, on_slice, started)
+            job = _Job(self._networks, volume, box, focus, on_slice, started)
             return job.run(prompt, self._info)
 
 
@@ -133,7 +113,6 @@ class _Job:
     def __init__(
         self,
         networks: Networks,
-        settings: ChainSettings,
         volume: Volume,
         box: Box,
         focus: int | None,
@@ -141,7 +120,6 @@ class _Job:
         started: float,
     ) -> None:
         self._networks = networks
-        self._settings = settings
         self._volume = volume
         self._frame = Frame.of(volume)
         self._drawn = box
@@ -156,18 +134,9 @@ class _Job:
         self._answer_focus()
         box = self._close_depth()
         region = box.region(self._frame.shape)
-        coarse = self._networks.coarse(self._frame, box)
-        self._networks.check()
-        hint = coarse.probability(region)
         inside = box.within(region)
-        believed = _fills(hint, inside)
-        if believed:
-            probability, confidence = self._draw(region, self._rectangles(hint, region), coarse, hint)
-            believed = _fills(probability, inside)
-        if not believed:
-            self._notes.append(_NOTHING_COARSE)
-            plain = {k: [box.rectangle] for k in box.slices}
-            probability, confidence = self._draw(region, plain, None, hint)
+        drawn = self._draw_with_coarse(box, region, inside) if len(box.slices) > 1 else None
+        probability, confidence = drawn or self._draw_plain(box, region)
         probability = keep_lesion(probability, inside)
         if not np.any(probability > 0.5):
             self._notes.append(_NOTHING_AT_ALL)
@@ -214,12 +183,32 @@ class _Job:
             self._notes.append(_DEPTH_LIMIT)
         return self._drawn.with_depth(axis, extent.lower, extent.upper).closed()
 
+    def _draw_with_coarse(
+        self, box: Box, region: tuple[slice, slice, slice], inside: tuple[slice, slice, slice]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+        """Coarse, then fine; None where the answer fills too little of the box to be believed."""
+        coarse = self._networks.coarse(self._frame, box)
+        self._networks.check()
+        hint = coarse.probability(region)
+        if _fills(hint, inside):
+            probability, confidence = self._draw(region, self._rectangles(hint, region), coarse)
+            if _fills(probability, inside):
+                return probability, confidence
+        self._notes.append(_NOTHING_COARSE)
+        return None
+
+    def _draw_plain(
+        self, box: Box, region: tuple[slice, slice, slice]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Every slice of the box on its own, from the box's rectangle: all there is to go by on a single slice."""
+        return self._draw(region, {k: [box.rectangle] for k in box.slices})
+
     def _rectangles(self, hint: NDArray[np.float32], region: tuple[slice, slice, slice]) -> dict[int, list[Rectangle]]:
         """For every slice of the region the rectangles round what the coarse network found there."""
         row, column = region[1].start, region[2].start
         found = {}
         for number, picture in enumerate(hint):
-            pieces = slice_rectangles(picture > self._settings.coarse_threshold, grow=self._settings.grow)
+            pieces = slice_rectangles(picture > 0.5)
             if pieces:
                 found[region[0].start + number] = [
                     (i0 + column, j0 + row, i1 + column, j1 + row) for i0, j0, i1, j1 in pieces
@@ -230,23 +219,20 @@ class _Job:
         self,
         region: tuple[slice, slice, slice],
         rectangles: dict[int, list[Rectangle]],
-        coarse: CoarseAnswer | None,
-        hint: NDArray[np.float32],
+        coarse: CoarseAnswer | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Probability of the region and confidence per slice; streams every slice outwards from the focus."""
         first, window = region[0].start, (region[1], region[2])
         probability = np.zeros([part.stop - part.start for part in region], dtype=np.float32)
         confidence = np.full(len(probability), np.nan, dtype=np.float32)
-        weight = self._settings.coarse_weight if coarse is not None else 0.0
         order = sorted(range(region[0].start, region[0].stop), key=lambda k: (abs(k - self._focus), k))
         done = 0
         for slices in _batches(order, rectangles):
             questions = [FineQuestion(k, rectangle) for k in slices for rectangle in rectangles.get(k, ())]
             answers = self._networks.fine(self._frame, questions, window, coarse) if questions else []
             for k in slices:
-                picture, confidence[k - first] = _merge([a for a in answers if a.k == k], probability.shape[1:])
-                if rectangles.get(k):
-                    probability[k - first] = (1 - weight) * picture + weight * hint[k - first]
+                piece_answers = [a for a in answers if a.k == k]
+                probability[k - first], confidence[k - first] = _merge(piece_answers, probability.shape[1:])
                 done += 1
                 if self._on_slice is not None:
                     shown = probability[k - first].copy()
