@@ -42,7 +42,7 @@ class Probe:
 
     @property
     def lines(self) -> tuple[str, str, str]:
-        """Value, position and voxel as the viewer writes them; voxels count from 1, as the slices do."""
+        """Value, position and voxel as the viewer writes them; voxels count from 0."""
         value = f"{self.value:.0f}" if float(self.value).is_integer() else f"{self.value:.4g}"
         what = f"{value} {self.unit}".rstrip() + (" · in mask" if self.in_mask else "")
         position = "  ".join(anatomical(axis, mm) for axis, mm in enumerate(self.lps))
