@@ -78,10 +78,12 @@ def about_html(engine: EngineInfo | None) -> str:
         )
     rows = "".join(
         f"<tr><td style='padding:2px 16px 2px 0'>{name} {_version(name)}</td>"
-        f"<td style='padding:2px 16px 2px 0;color:{COLOURS.muted}'>{use}</td><td style='padding:2px 0'>{licence}</td></tr>"
+        f"<td style='padding:2px 16px 2px 0;color:{COLOURS.muted}'>{use}</td>"
+        f"<td style='padding:2px 0'>{licence}</td></tr>"
         for name, use, licence in (*_PARTS, ("Inter", "typeface", "OFL-1.1"))
     )
-    return f"{section('Model')}{model}{section('Parts and their licences')}<table>{rows}</table>"
+    model = section("Model") + model
+    return f"{model}{section('Parts and their licences')}<table>{rows}</table>"
 
 
 def section(title: str) -> str:

@@ -56,7 +56,7 @@ class _SlicePicture:
         self._texture.SetInputData(self._image)
         self._texture.InterpolateOn()
         self._texture.SetColorModeToDirectScalars()
-        self._pixels: NDArray[np.uint8] | None = None
+        self._set_pixels(np.zeros((1, 1, 2), dtype=np.uint8))
         self.actor = plotter.add_mesh(
             self._quad, color="white", lighting=False, pickable=False, reset_camera=False, render=False
         )
@@ -86,9 +86,14 @@ class _SlicePicture:
         pixels = np.empty((*grey.shape, 2), dtype=np.uint8)
         pixels[..., 0] = grey
         pixels[..., 1] = np.where(_body(grey), 255, 0)
+        self._set_pixels(pixels)
+
+    def _set_pixels(self, pixels: NDArray[np.uint8]) -> None:
+        rows, columns, channels = pixels.shape
+        # VTK does not own the memory.
         self._pixels = pixels
-        scalars = numpy_to_vtk(pixels.reshape(-1, 2), deep=False, array_type=VTK_UNSIGNED_CHAR)
-        self._image.SetDimensions(grey.shape[1], grey.shape[0], 1)
+        self._image.SetDimensions(columns, rows, 1)
+        scalars = numpy_to_vtk(pixels.reshape(-1, channels), deep=False, array_type=VTK_UNSIGNED_CHAR)
         self._image.GetPointData().SetScalars(scalars)
         self._image.Modified()
 

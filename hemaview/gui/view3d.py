@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import Any, Protocol
+from enum import Enum
+from typing import Any
 
-import numpy as np
-from PySide6.QtCore import QRect, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QColor,
-    QGuiApplication,
-    QImage,
     QMouseEvent,
-    QOffscreenSurface,
-    QOpenGLContext,
     QPainter,
     QPaintEvent,
     QPen,
@@ -25,6 +21,7 @@ from PySide6.QtOpenGLWidgets import QOpenGLWidget
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from hemaview.gui.cards import WrappedLabel
+from hemaview.gui.hosts3d import Host, is_offscreen, make_host, opengl_available
 from hemaview.gui.icons import icon, pixmap
 from hemaview.gui.theme import COLOURS, MARGIN
 from hemaview.gui.view_state import ViewState
@@ -41,99 +38,14 @@ _VIEWS = (("Front", (0.15, -1.0, 0.2)), ("Left", (1.0, -0.15, 0.2)), ("Above", (
 _START_DIRECTION = (0.75, -1.0, 0.55)
 
 
-def opengl_available() -> bool:
-    """Whether a window here can have an OpenGL 3.2 context, which VTK needs; asked of Qt, so nothing can crash."""
-    context = QOpenGLContext()
-    if not context.create():
-        return False
-    surface = QOffscreenSurface()
-    surface.setFormat(context.format())
-    surface.create()
-    if not surface.isValid() or not context.makeCurrent(surface):
-        return False
-    version = context.format().version()
-    context.doneCurrent()
-    return version >= (3, 2)
+class Part(Enum):
+    """What of the scene may be out of date."""
 
-
-def _is_offscreen() -> bool:
-    return QGuiApplication.platformName() in ("offscreen", "minimal")
-
-
-class Host(Protocol):
-    """Where the scene is drawn."""
-
-    plotter: Any
-
-    @property
-    def widget(self) -> QWidget:
-        """What is laid into the pane."""
-
-    def render(self) -> None:
-        """Draw the scene as it is now."""
-
-    def close(self) -> None:
-        """Give the graphics memory back."""
-
-
-class WindowHost:
-    """The scene in the window, turned with the mouse."""
-
-    def __init__(self, parent: QWidget) -> None:
-        from pyvistaqt import QtInteractor
-
-        self.plotter = QtInteractor(parent, auto_update=False, line_smoothing=False, multi_samples=0)
-        self.widget: QWidget = self.plotter
-        self.widget.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
-        # VTK answers letters with wireframes and even with quitting; here letters belong to the window.
-        for event in ("CharEvent", "KeyPressEvent"):
-            self.plotter.iren.interactor.RemoveObservers(event)
-
-    def render(self) -> None:
-        """Draw the scene as it is now."""
-        self.plotter.render()
-
-    def close(self) -> None:
-        """Give the graphics memory back."""
-        self.plotter.close()
-
-
-class PictureHost:
-    """The scene drawn off screen and shown as a picture, for platforms without a window system."""
-
-    def __init__(self, parent: QWidget) -> None:
-        import pyvista as pv
-
-        self.plotter = pv.Plotter(off_screen=True, window_size=(640, 480))
-        self.widget = _Picture(parent)
-
-    def render(self) -> None:
-        """Draw the scene as it is now."""
-        size = self.widget.size()
-        self.plotter.window_size = (max(size.width(), 64), max(size.height(), 64))
-        self.widget.set_pixels(np.ascontiguousarray(self.plotter.screenshot(return_img=True)))
-
-    def close(self) -> None:
-        """Give the graphics memory back."""
-        self.plotter.close()
-
-
-class _Picture(QWidget):
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self._pixels: np.ndarray | None = None
-
-    def set_pixels(self, pixels: np.ndarray) -> None:
-        self._pixels = pixels
-        self.update()
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        if self._pixels is not None:
-            rows, columns, channels = self._pixels.shape
-            image = QImage(self._pixels.data, columns, rows, columns * channels, QImage.Format.Format_RGB888)
-            painter = QPainter(self)
-            painter.drawImage(QRect(0, 0, self.width(), self.height()), image)
-            painter.end()
+    VOLUME = "volume"
+    SLICES = "slices"
+    LESION = "lesion"
+    HEAD = "head"
+    BOX = "box"
 
 
 class View3D(QFrame):
@@ -153,7 +65,7 @@ class View3D(QFrame):
         self._scene: Any = None
         self._lesion: Mesh | None = None
         self._head: Mesh | None = None
-        self._stale = False
+        self._stale: set[Part] = set()
         self._closed = False
         self.problem: str | None = None
 
@@ -166,7 +78,7 @@ class View3D(QFrame):
         self._placeholder.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._layout.addWidget(self._placeholder, 1)
 
-        self._has_opengl = not _is_offscreen() and opengl_available()
+        self._has_opengl = not is_offscreen() and opengl_available()
         if self._has_opengl:
             # Qt makes the whole window anew, which flickers and loses the focus, when the first OpenGL child comes
             # after the window is shown; with this one it is made right at once.
@@ -175,12 +87,12 @@ class View3D(QFrame):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_RENDER_DELAY_MS)
-        self._timer.timeout.connect(self._render)
+        self._timer.timeout.connect(self._draw)
         self._loaded.connect(self._build)
-        state.volume_changed.connect(self._follow_volume)
-        state.cursor_changed.connect(self._request)
-        state.window_changed.connect(self._request)
-        state.box_changed.connect(self._follow_box)
+        state.volume_changed.connect(lambda: self._changed(Part.VOLUME))
+        state.cursor_changed.connect(lambda: self._changed(Part.SLICES))
+        state.window_changed.connect(lambda: self._changed(Part.SLICES))
+        state.box_changed.connect(lambda: self._changed(Part.BOX))
 
     @property
     def has_scene(self) -> bool:
@@ -190,7 +102,8 @@ class View3D(QFrame):
     @property
     def is_settled(self) -> bool:
         """Whether nothing waits to be drawn."""
-        return self.problem is not None or (self._scene is not None and not self._timer.isActive())
+        hidden = self._scene is not None and not self.isVisible()
+        return self.problem is not None or hidden or (self._scene is not None and not self._stale)
 
     @property
     def lesion(self) -> Mesh | None:
@@ -199,7 +112,7 @@ class View3D(QFrame):
 
     def start(self) -> None:
         """Load the graphics libraries in the background, then build the scene; called once the window is shown."""
-        offscreen = _is_offscreen()
+        offscreen = is_offscreen()
         if not offscreen and not self._has_opengl:
             self._show_problem(NO_OPENGL)
             return
@@ -233,16 +146,12 @@ class View3D(QFrame):
     def set_lesion(self, mesh: Mesh | None) -> None:
         """Show the haematoma's surface."""
         self._lesion = mesh
-        if self._scene is not None:
-            self._scene.set_lesion(mesh)
-            self._request()
+        self._changed(Part.LESION)
 
     def set_head(self, outline: Mesh | None) -> None:
         """Show the head's outline."""
         self._head = outline
-        if self._scene is not None:
-            self._scene.set_head(outline)
-            self._request()
+        self._changed(Part.HEAD)
 
     def reset_camera(self) -> None:
         """Look at the whole head from the front left, slightly above."""
@@ -251,7 +160,7 @@ class View3D(QFrame):
     def _look(self, direction: tuple[float, float, float]) -> None:
         if self._scene is not None:
             self._scene.look_from(direction)
-            self._request()
+            self._changed(Part.SLICES)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Panel and coloured border, as round the slice viewers."""
@@ -272,12 +181,12 @@ class View3D(QFrame):
         """Draw what changed while hidden."""
         super().showEvent(event)
         if self._stale:
-            self._request()
+            self._changed(Part.SLICES)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Draw at the new size."""
         super().resizeEvent(event)
-        self._request()
+        self._changed(Part.SLICES)
 
     def _controls(self) -> QWidget:
         bar = QWidget(self)
@@ -329,7 +238,7 @@ class View3D(QFrame):
         def toggled(on: bool) -> None:
             if self._scene is not None:
                 getattr(self._scene, setter)(on)
-                self._request()
+                self._changed(Part.SLICES)
 
         button.toggled.connect(toggled)
         return button
@@ -342,13 +251,12 @@ class View3D(QFrame):
                 raise failure
             from hemaview.gui.scene3d import Scene3D, SceneColours
 
-            offscreen = _is_offscreen()
-            host: Host = PictureHost(self) if offscreen else WindowHost(self)
+            host = make_host(self)
             colours = SceneColours(
                 ground_top="#1b2430", ground_bottom=COLOURS.window, lesion=COLOURS.lesion, head="#c9d6e6",
                 box=COLOURS.box, frames=(COLOURS.axial, COLOURS.sagittal, COLOURS.coronal), text=COLOURS.text,
             )  # fmt: skip
-            scene = Scene3D(host.plotter, colours, smooth_edges="ssaa" if offscreen else "fxaa")
+            scene = Scene3D(host.plotter, colours, smooth_edges="ssaa" if is_offscreen() else "fxaa")
             scene.add_directions()
         except Exception:
             _log.exception("the 3D view could not be built")
@@ -359,7 +267,7 @@ class View3D(QFrame):
         self._layout.setStretchFactor(host.widget, 1)
         self._placeholder.hide()
         host.widget.show()
-        self._follow_volume()
+        self._changed(Part.VOLUME)
         self.ready.emit()
 
     def _show_problem(self, sentence: str) -> None:
@@ -383,32 +291,27 @@ class View3D(QFrame):
             button.setEnabled(False)
         self.ready.emit()
 
-    def _follow_volume(self) -> None:
-        if self._scene is None:
-            return
-        volume = self._state.volume
-        self._scene.set_volume(volume, self._state.content)
-        self._scene.set_head(self._head)
-        self._scene.set_lesion(self._lesion)
-        self._scene.set_cursor(self._state.cursor, self._state.window)
-        self._follow_box()
-        if volume is not None:
-            self.reset_camera()
-        self._request()
-
-    def _follow_box(self) -> None:
-        if self._scene is not None:
-            self._scene.set_box(self._state.box)
-            self._request()
-
-    def _request(self) -> None:
-        self._stale = True
+    def _changed(self, part: Part) -> None:
+        """Bring ``part`` up to date at the next drawing; what changes many times in between costs once."""
+        self._stale.add(part)
         if self._scene is not None and self.isVisible() and not self._timer.isActive():
             self._timer.start()
 
-    def _render(self) -> None:
-        if self._scene is None or self._host is None or not self.isVisible():
+    def _draw(self) -> None:
+        scene, state = self._scene, self._state
+        if scene is None or self._host is None or not self.isVisible():
             return
-        self._stale = False
-        self._scene.set_cursor(self._state.cursor, self._state.window)
+        stale, self._stale = self._stale, set()
+        if Part.VOLUME in stale:
+            scene.set_volume(state.volume, state.content)
+            stale |= {Part.LESION, Part.HEAD, Part.BOX}
+            if state.volume is not None:
+                scene.look_from(_START_DIRECTION)
+        if Part.HEAD in stale:
+            scene.set_head(self._head)
+        if Part.LESION in stale:
+            scene.set_lesion(self._lesion)
+        if Part.BOX in stale:
+            scene.set_box(state.box)
+        scene.set_cursor(state.cursor, state.window)
         self._host.render()

@@ -26,6 +26,7 @@ def test_a_box_gives_mask_volumes_and_surface(hand, lesion, lesion_ml):
     window = hand.window
     assert window.volumes.readings is None
     assert not window.actions_table["export_stl"].isEnabled()
+    window.messages.dismiss()
     hand.draw_box()
 
     np.testing.assert_array_equal(window.case.mask.array, lesion)
