@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from hemaview.adaptation.backgrounds import load_heads
 from hemaview.adaptation.batches import FineBatch, box_batch, coarse_batch, prompted_batch
 from hemaview.adaptation.shards import Shard, open_shards, write_shards
-from hemaview.adaptation.training import Plan, coarse_loss, fine_loss, train
+from hemaview.adaptation.training import Plan, coarse_loss, fine_loss, save_weights, train
 from hemaview.segmentation.compact.coarse import CoarseNet
 from hemaview.segmentation.compact.tiny_sam import TinySam
 
@@ -117,6 +118,20 @@ def train_fine(options: argparse.Namespace) -> None:
     train(net, _plan(options, "fine"), step_loss, score, _say)
 
 
+def blend(options: argparse.Namespace) -> None:
+    """Write the mean of several weight files of one network: steadier than any of them on other data."""
+    states = [_read_weights(path) for path in options.weights]
+    net: nn.Module = CoarseNet() if options.role == "coarse" else TinySam()
+    mean = {
+        name: sum(state[name] for state in states) / len(states) if first.is_floating_point() else first
+        for name, first in states[0].items()
+    }
+    net.load_state_dict(mean)
+    with safe_open(options.weights[-1], "pt") as last:
+        metadata = dict(last.metadata())
+    save_weights(net, options.out, {**metadata, "blend_of": str(len(states))})
+
+
 def _ask(model: nn.Module, batch: FineBatch) -> tuple[Tensor, Tensor]:
     logits, estimate = model(batch.crops.contiguous(memory_format=torch.channels_last), batch.boxes, batch.prompts)
     return logits, estimate
@@ -175,6 +190,10 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--rate", type=float, default=1e-3, help="highest learning rate")
         if role == "fine":
             command.add_argument("--coarse", type=Path, help="coarse weights whose answers become mask prompts")
+    mix = commands.add_parser("blend", help="average several weight files of one network")
+    mix.add_argument("role", choices=("coarse", "fine"))
+    mix.add_argument("weights", type=Path, nargs="+")
+    mix.add_argument("--out", type=Path, required=True)
     return parser
 
 
@@ -185,6 +204,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "generate":
         heads = load_heads(options.templates)
         write_shards(options.folder, options.seed, heads, shards=options.shards, minutes=options.minutes, report=_say)
+        return 0
+    if options.command == "blend":
+        blend(options)
         return 0
     torch.manual_seed(options.seed)
     (train_coarse if options.command == "coarse" else train_fine)(options)

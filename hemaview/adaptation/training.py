@@ -141,6 +141,7 @@ def save_weights(net: nn.Module, path: Path, metadata: Mapping[str, str]) -> Non
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".tmp")
     save_file(tensors, unfinished, metadata=dict(metadata))
+    unfinished.chmod(0o644)
     unfinished.replace(path)
 
 
