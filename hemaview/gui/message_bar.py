@@ -1,8 +1,11 @@
-"""One sentence above the viewers: what went wrong and what to do; never in the way of the work."""
+"""One sentence over the lower edge of the viewers: what went wrong and what to do.
+
+It floats: were it part of the layout, the viewers would shrink and their pictures move under a box being drawn.
+"""
 
 from __future__ import annotations
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
 
 from hemaview.gui.icons import icon, pixmap
@@ -10,6 +13,8 @@ from hemaview.gui.theme import COLOURS, GAP, MARGIN
 
 _ICONS = {"error": ("warning", COLOURS.error), "warning": ("warning", COLOURS.warning), "info": ("info", COLOURS.good)}
 _INFO_MS = 6000
+_WIDTH = 720
+_ABOVE_EDGE = 20
 
 
 class MessageBar(QFrame):
@@ -17,9 +22,12 @@ class MessageBar(QFrame):
 
     dismissed = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
+        self._owner = parent
+        parent.installEventFilter(self)
         self.setObjectName("messageBar")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._picture = QLabel(self)
         self._text = QLabel(self)
         self._text.setWordWrap(True)
@@ -30,7 +38,7 @@ class MessageBar(QFrame):
         close.setAccessibleName("Dismiss the message")
         close.clicked.connect(self.dismiss)
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(MARGIN + 4, 4, GAP, 4)
+        layout.setContentsMargins(MARGIN + 4, GAP, GAP, GAP)
         layout.setSpacing(MARGIN)
         layout.addWidget(self._picture)
         layout.addWidget(self._text, 1)
@@ -60,7 +68,21 @@ class MessageBar(QFrame):
         self._timer.stop()
         if severity == "info":
             self._timer.start(_INFO_MS)
+        self._place()
         self.show()
+        self.raise_()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Stay in the middle of the lower edge when the place changes its size."""
+        if watched is self._owner and event.type() == QEvent.Type.Resize and not self.isHidden():
+            self._place()
+        return super().eventFilter(watched, event)
+
+    def _place(self) -> None:
+        width = min(_WIDTH, self._owner.width() - 2 * _ABOVE_EDGE)
+        layout = self.layout()
+        height = max(layout.totalHeightForWidth(width), self.minimumSizeHint().height()) if layout is not None else 48
+        self.setGeometry((self._owner.width() - width) // 2, self._owner.height() - height - _ABOVE_EDGE, width, height)
 
     def dismiss(self) -> None:
         """Take the message away."""

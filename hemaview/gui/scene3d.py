@@ -154,6 +154,7 @@ class Scene3D:
             last = self._volume.geometry.size[picture.axis] - 1
             index = int(np.clip(np.floor(np.asarray(ijk)[picture.axis] + 0.5), 0, last))
             picture.show(self._volume, self._content, index, window)
+        self._plotter.renderer.reset_camera_clipping_range()
 
     def set_lesion(self, mesh: Mesh | None) -> None:
         """Show the haematoma's surface."""
@@ -254,7 +255,6 @@ class Scene3D:
         reach = 0.82 * distance / np.sin(np.radians(camera.view_angle / 2))
         camera.position = tuple(middle + way / np.linalg.norm(way) * reach)
         camera.up = tuple(np.asarray(up, dtype=np.float64))
-        self._plotter.renderer.reset_camera_clipping_range()
 
     def add_directions(self) -> None:
         """Put the small marker of the patient's directions (L, P, S) into a corner."""
