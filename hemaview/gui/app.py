@@ -98,6 +98,7 @@ def run_demo(out: Path, *, offscreen: bool = True) -> int:
                 raise HemaviewError("The demo did not finish in time; close other programs and run it again.")
             window.messages.dismiss()
             write_results(case.snapshot(), out)
+            window.show_tada_slice()
             window.settle(DEMO_TIMEOUT_S)
             window.grab_to(out / "window.png")
         finally:

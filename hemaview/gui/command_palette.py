@@ -67,7 +67,7 @@ class CommandPalette(QFrame):
         self._actions = [(menu, action) for menu, action in actions if action.isEnabled() and action.isVisible()]
         window = self._owner
         width = min(_WIDTH, window.width() - 4 * GAP)
-        self.setGeometry((window.width() - width) // 2, 72, width, min(_HEIGHT, window.height() - 120))
+        self.setGeometry((window.width() - width) // 2, 72, width, self._height(len(self._actions)))
         self._field.clear()
         self._narrow("")
         self.show()
@@ -116,6 +116,11 @@ class CommandPalette(QFrame):
             item.setData(menu, _MENU)
             self._model.appendRow(item)
         self._list.setCurrentIndex(self._model.index(0, 0))
+        self.resize(self.width(), self._height(len(ranked)))
+
+    def _height(self, rows: int) -> int:
+        around = self._field.sizeHint().height() + 3 * GAP + 4
+        return min(around + max(rows, 1) * _ROW, _HEIGHT, self._owner.height() - 120)
 
     def _run(self, index: QModelIndex) -> None:
         action = index.data(_ACTION) if index.isValid() else None

@@ -8,30 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QEventLoop, QSize, Qt, QTimer
+from PySide6.QtCore import QEventLoop, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QShowEvent
 from PySide6.QtWidgets import (
-    QFileDialog,
     QHBoxLayout,
     QMainWindow,
     QScrollArea,
-    QSizePolicy,
     QStackedWidget,
-    QToolBar,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
-from hemaview.case import Case, Snapshot, recent_cases
-from hemaview.case import export as case_export
-from hemaview.case.headless import write_results
+from hemaview.case import Case, recent_cases
 from hemaview.errors import ExportError
 from hemaview.gui.about_dialog import AboutDialog
 from hemaview.gui.actions import PRESET_COUNT, TOOL_ACTIONS, Actions
 from hemaview.gui.command_palette import CommandPalette
 from hemaview.gui.display_panel import DisplayPanel
-from hemaview.gui.icons import app_icon, icon
+from hemaview.gui.file_dialogs import FileDialogs
+from hemaview.gui.icons import app_icon
 from hemaview.gui.inference_worker import EngineLoader
 from hemaview.gui.keys_dialog import KeysDialog
 from hemaview.gui.message_bar import MessageBar
@@ -39,7 +34,8 @@ from hemaview.gui.scans_panel import ScansPanel
 from hemaview.gui.session import interrupted_cases
 from hemaview.gui.start_page import StartPage
 from hemaview.gui.status_line import StatusLine
-from hemaview.gui.theme import COLOURS, MARGIN, PANEL_WIDTH
+from hemaview.gui.theme import MARGIN, PANEL_WIDTH
+from hemaview.gui.tool_bar import ToolBar
 from hemaview.gui.view_state import Tool, ViewState
 from hemaview.gui.viewer_grid import ViewerGrid
 from hemaview.gui.volume_texts import clipboard_text
@@ -49,17 +45,6 @@ from hemaview.imaging.windowing import WindowPreset, auto_window, presets
 from hemaview.segmentation.registry import load_engine
 from hemaview.surface import Mesh
 
-SCAN_FILTER = (
-    "Scans (*.nii *.nii.gz *.hdr *.img *.nrrd *.nhdr *.mha *.mhd *.dcm *.ima *.zip);;"
-    "All files, for DICOM without a suffix (*)"
-)
-MASK_FILTER = "Masks (*.nii *.nii.gz *.nrrd *.mha);;All files (*)"
-_TOOLBAR = (
-    ("open", "sample"),
-    ("undo", "redo"),
-    ("tool_crosshair", "tool_window", "tool_box", "tool_brush", "tool_eraser"),
-    ("fit", "overlay"),
-)
 _ENGINE_DELAY_MS = 120
 
 
@@ -80,10 +65,10 @@ class MainWindow(QMainWindow):
         self._reopen = reopen
         self._started = False
         self._presets: tuple[WindowPreset, ...] = ()
-        self._folder = ""
 
         self.state = ViewState(self)
         self.workflow = Workflow(case_root, engine_loader, self.state, self)
+        self._files = FileDialogs(self, self.workflow)
         self.actions_table = Actions(self)
         self.grid = ViewerGrid(self.state, self)
         self.start_page = StartPage(self)
@@ -109,7 +94,8 @@ class MainWindow(QMainWindow):
         row.addLayout(column, 1)
         row.addWidget(self._side)
         self.setCentralWidget(central)
-        self.addToolBar(self._tool_bar())
+        self._tools = ToolBar(self.actions_table, self)
+        self.addToolBar(self._tools)
         self.palette_box = CommandPalette(self)
         self.actions_table["side_panel"].setChecked(True)
         self._connect()
@@ -197,52 +183,6 @@ class MainWindow(QMainWindow):
 
     # Layout
 
-    def _tool_bar(self) -> QToolBar:
-        bar = QToolBar("Tools", self)
-        bar.setObjectName("toolBar")
-        bar.setMovable(False)
-        bar.setIconSize(QSize(20, 20))
-        bar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
-        for group in _TOOLBAR:
-            for action_id in group:
-                bar.addAction(self.actions_table[action_id])
-            bar.addSeparator()
-        # The one tool everybody needs says its name.
-        box = bar.widgetForAction(self.actions_table["tool_box"])
-        if isinstance(box, QToolButton):
-            box.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self._preset_button = QToolButton(bar)
-        self._preset_button.setProperty("kind", "menu")
-        self._preset_button.setText("Window")
-        self._preset_button.setToolTip("Window presets (1 to 9, 0 automatic)")
-        self._preset_button.setMenu(self.actions_table.presets)
-        self._preset_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        bar.addWidget(self._preset_button)
-        spacer = QWidget(bar)
-        spacer.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        bar.addWidget(spacer)
-        search = QToolButton(bar)
-        search.setProperty("kind", "menu")
-        search.setIcon(icon("search", COLOURS.muted))
-        search.setText("Find an action   Ctrl+K")
-        search.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        search.clicked.connect(self.actions_table["palette"].trigger)
-        bar.addWidget(search)
-        export = QToolButton(bar)
-        export.setProperty("kind", "primary")
-        export.setDefaultAction(self.actions_table["export_stl"])
-        export.setText("Export STL")
-        export.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        bar.addWidget(export)
-        for button in bar.findChildren(QToolButton):
-            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-            if not button.accessibleName():
-                button.setAccessibleName(
-                    button.text() or (button.defaultAction().text() if button.defaultAction() else "")
-                )
-        self._export_button = export
-        return bar
-
     def _side_panel(self) -> QWidget:
         side = QWidget(self)
         side.setObjectName("sidePanel")
@@ -280,7 +220,7 @@ class MainWindow(QMainWindow):
         self.scans.scan_chosen.connect(flow.activate_scan)
         self.volumes.copy_requested.connect(self._copy_volumes)
         self.volumes.draw_requested.connect(table["tool_box"].trigger)
-        self.volumes.show_slice_requested.connect(self._show_tada_slice)
+        self.volumes.show_slice_requested.connect(self.show_tada_slice)
         self._status.cancel_requested.connect(flow.cancel)
 
         flow.message.connect(self.messages.show_message)
@@ -303,17 +243,17 @@ class MainWindow(QMainWindow):
 
         state = self.state
         handlers: dict[str, Any] = {
-            "open": self._ask_open,
-            "open_folder": self._ask_open_folder,
-            "add_scan": self._ask_add,
+            "open": self._files.open_scan,
+            "open_folder": self._files.open_folder,
+            "add_scan": self._files.add_scan,
             "sample": flow.open_sample,
             "close_case": flow.close_case,
-            "export_stl": self._ask_export_stl,
-            "export_mask": self._ask_export_mask,
-            "export_volumes": self._ask_export_volumes,
-            "save_results": self._ask_save_results,
-            "import_mask": self._ask_import_mask,
-            "screenshot": self._ask_screenshot,
+            "export_stl": self._files.export_stl,
+            "export_mask": self._files.export_mask,
+            "export_volumes": self._files.export_volumes,
+            "save_results": self._files.save_results,
+            "import_mask": self._files.import_mask,
+            "screenshot": self._save_picture,
             "quit": self.close,
             "undo": flow.undo,
             "redo": flow.redo,
@@ -395,8 +335,7 @@ class MainWindow(QMainWindow):
     def _follow_window(self) -> None:
         window = self.state.window
         name = next((p.name for p in self._presets if p.window == window), "Custom")
-        self._preset_button.setText(f"{name}  ▾" if self._presets else "Window  ▾")
-        self._preset_button.setEnabled(bool(self._presets))
+        self._tools.show_window_name(name if self._presets else "")
 
     def _follow_tool(self) -> None:
         self.actions_table[TOOL_ACTIONS[self.state.tool]].setChecked(True)
@@ -438,88 +377,22 @@ class MainWindow(QMainWindow):
         if cases and self.case is None and not self.workflow.is_busy:
             self.workflow.open_case(cases[0], interrupted=True)
 
-    def _ask_open(self) -> None:
-        names, _ = QFileDialog.getOpenFileNames(self, "Open scan", self._folder, SCAN_FILTER)
-        self._open_asked([Path(name) for name in names])
-
-    def _ask_open_folder(self) -> None:
-        name = QFileDialog.getExistingDirectory(self, "Open DICOM folder", self._folder)
-        self._open_asked([Path(name)] if name else [])
-
-    def _ask_add(self) -> None:
-        names, _ = QFileDialog.getOpenFileNames(self, "Add scan to this case", self._folder, SCAN_FILTER)
-        self._open_asked([Path(name) for name in names], add=True)
-
-    def _open_asked(self, paths: list[Path], *, add: bool = False) -> None:
-        if paths:
-            self._folder = str(paths[0].parent)
-            self.workflow.open_paths(paths, add=add)
-
-    def _ask_export_stl(self) -> None:
-        self._export("Export STL", "haematoma.stl", "STL surface in LPS millimetres (*.stl)", case_export.export_stl)
-
-    def _ask_export_mask(self) -> None:
-        self._export("Export mask", "mask.nii.gz", "NIfTI label map (*.nii.gz)", case_export.export_mask)
-
-    def _ask_export_volumes(self) -> None:
-        self._export("Export volumes", "volumes.csv", "Table (*.csv)", case_export.export_csv)
-
-    def _export(self, title: str, name: str, kind: str, write: Any) -> None:
-        chosen, _ = QFileDialog.getSaveFileName(self, title, self._suggested(name), kind)
-        if not chosen:
-            return
-        path = Path(chosen)
-        suffix = name[name.index(".") :]
-        if not path.name.lower().endswith(suffix):
-            path = path.with_name(path.name + suffix)
-        self._folder = str(path.parent)
-        self.workflow.export(title, lambda snapshot: write(snapshot, path), path)
-
-    def _ask_save_results(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, "Save STL, mask and volumes in a folder", self._folder)
-        if not chosen:
-            return
-        folder = Path(chosen)
-        self._folder = chosen
-
-        def write(snapshot: Snapshot) -> Any:
-            results = write_results(snapshot, folder)
-            if results.refusal is not None:
-                raise ExportError(f"Mask and volumes were saved, but no surface: {results.refusal}")
-            return results.report
-
-        self.workflow.export("Saving all results", write, folder / "haematoma.stl, mask.nii.gz and volumes.csv")
-
-    def _ask_import_mask(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(
-            self, "Import mask", self._folder, "Masks (*.nii *.nii.gz *.nrrd *.mha);;All files (*)"
-        )
-        if name:
-            self.workflow.import_mask(Path(name))
-
-    def _ask_screenshot(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(self, "Save picture", self._suggested("hemaview.png"), "Picture (*.png)")
-        if name:
-            path = Path(name) if name.lower().endswith(".png") else Path(f"{name}.png")
-            try:
-                self.grab_to(path)
-            except ExportError as error:
-                self.messages.show_message("error", str(error))
-            else:
+    def _save_picture(self) -> None:
+        try:
+            path = self._files.save_picture(self.grab_to)
+        except ExportError as error:
+            self.messages.show_message("error", str(error))
+        else:
+            if path is not None:
                 self.messages.show_message("info", f"Saved {path.name} in {path.parent}.")
-
-    def _suggested(self, name: str) -> str:
-        folder = self._folder
-        if not folder and self.case is not None and self.case.active_scan is not None:
-            folder = str(self.case.active_scan.path.parent)
-        return str(Path(folder) / name)
 
     def _copy_volumes(self) -> None:
         if self.volumes.readings is not None:
             QGuiApplication.clipboard().setText(clipboard_text(self.volumes.readings))
             self.messages.show_message("info", "The volumes are on the clipboard.")
 
-    def _show_tada_slice(self) -> None:
+    def show_tada_slice(self) -> None:
+        """Go to the slice on which A and B were measured."""
         if self.state.tada is not None:
             self.state.set_cursor_lps(np.mean(self.state.tada.a_segment, axis=0))
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QStatusBar, QWidget
 
+from hemaview.gui.segmentation_run import Timing
 from hemaview.gui.slice_view import Probe
 from hemaview.gui.theme import GAP
 from hemaview.gui.view_state import ViewState
-from hemaview.gui.workflow import Timing
 from hemaview.imaging.geometry import AXIS_LETTERS
 from hemaview.segmentation.contract import EngineInfo
 

@@ -142,7 +142,7 @@ def test_closing_during_inference_ends_the_thread_and_keeps_the_box(open_window,
     began = time.monotonic()
     window.close()
     assert time.monotonic() - began < 20
-    assert not window.workflow.inference.isRunning()
+    assert not window.workflow.segmentation.worker.isRunning()
     with Case.open(directory) as case:
         assert case.box == box
         assert case.mask is None

@@ -12,7 +12,7 @@ from hemaview.errors import ScanError
 from hemaview.gui.derived_worker import head_outline
 from hemaview.gui.newest_wins import NewestWinsThread
 from hemaview.gui.scan_reading import read_scans
-from hemaview.gui.task_thread import Task, TaskThread
+from hemaview.gui.task_thread import Task, TaskQueue, TaskThread
 from hemaview.imaging import Geometry, Volume
 
 
@@ -148,3 +148,42 @@ def test_every_series_of_a_folder_is_read_the_largest_first(shared_data):
     assert sizes == sorted(sizes, reverse=True)
     assert len({scan.series_uid for scan in read.scans}) == len(read.scans)
     assert seen == sorted(seen)
+
+
+def test_tasks_are_carried_out_in_turn_and_the_latest_opening_wins(qtbot):
+    gate = threading.Event()
+    queue = TaskQueue()
+    results = []
+
+    def waits(value):
+        def work(report):
+            while not gate.wait(0.005):
+                report(0.5)
+            return value
+
+        return work
+
+    for value in (1, 2, 3):
+        queue.run(Task("Opening", waits(value), results.append, replaceable=True))
+    for value in (4, 5):
+        queue.run(Task("Saving", waits(value), results.append))
+    gate.set()
+    qtbot.waitUntil(lambda: len(results) == 3, timeout=10_000)
+    assert results == [3, 4, 5]
+    assert not queue.is_busy
+    queue.close()
+
+
+def test_cancel_leaves_nothing_waiting_even_before_the_first_task_began(qtbot):
+    queue = TaskQueue()
+    labels, results = [], []
+    queue.changed.connect(lambda label, fraction: labels.append(label))
+    for value in (1, 2, 3):
+        queue.run(Task("Saving", lambda report, value=value: value, results.append))
+    queue.cancel()
+    assert not queue.is_busy
+    assert labels[-1] == ""
+    queue.run(Task("Saving", lambda report: 4, results.append))
+    qtbot.waitUntil(lambda: results != [], timeout=10_000)
+    queue.close()
+    assert results == [4]
