@@ -1,5 +1,6 @@
 """The correction that ships with the compact model, and the boxes it was fitted with."""
 
+import json
 import math
 
 import numpy as np
@@ -7,9 +8,11 @@ import pytest
 
 from hemaview.adaptation.fit_correction import describe, hand_drawn_box
 from hemaview.imaging import Geometry, LabelMap
+from hemaview.imaging.reading import read_scan
 from hemaview.resources import resource_path
-from hemaview.segmentation.registry import model_records
-from hemaview.volumetry import load_corrections
+from hemaview.segmentation import BoxPrompt
+from hemaview.segmentation.registry import load_engine, model_records
+from hemaview.volumetry import load_corrections, readings
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +57,18 @@ def test_a_hand_drawn_box_is_loose_but_near(seed):
     assert np.all(upper >= tight_upper - 0.0501 * side)
     assert np.all(upper <= tight_upper + 0.1001 * side)
     assert hand_drawn_box(mask, seed) == hand_drawn_box(mask, seed)
+
+
+def test_the_sample_case_is_read_with_an_interval_that_holds_the_truth():
+    facts = json.loads(resource_path("assets", "sample", "sample.json").read_text(encoding="utf-8"))
+    volume = read_scan(resource_path("assets", "sample", facts["scan"]))
+    corners = facts["box_lps"]
+    made = load_engine("compact").segment(volume, BoxPrompt(tuple(corners[:3]), tuple(corners[3:])))
+    direct, tada, corrected = readings(made.mask(), volume=volume, segmentation=made)
+    truth = facts["true_volume_ml"]
+    assert direct.value_ml == pytest.approx(truth, rel=0.15)
+    assert tada.value_ml == pytest.approx(truth, rel=0.3)
+    assert corrected.reason is None
+    assert corrected.interval_ml[0] < truth < corrected.interval_ml[1]
+    edited = readings(made.mask(), volume=volume, segmentation=made, edited=True)[2]
+    assert edited.value_ml is None
