@@ -9,7 +9,8 @@ from safetensors import safe_open
 
 from hemaview.adaptation import shards as store
 from hemaview.adaptation.batches import box_batch, coarse_batch, mask_faces, prompted_batch
-from hemaview.adaptation.training import Plan, coarse_loss, fine_loss, train
+from hemaview.adaptation.train_compact import main
+from hemaview.adaptation.training import Plan, coarse_loss, fine_loss, save_weights, train
 from hemaview.errors import HemaviewError
 from hemaview.segmentation.compact.coarse import CoarseNet
 from hemaview.segmentation.compact.tiny_sam import TinySam
@@ -141,3 +142,18 @@ def test_fine_network_learns_from_a_batch(shards):
         optimiser.step()
         losses.append(loss.item())
     assert losses[-1] < 0.8 * losses[0]
+
+
+def test_blend_averages_weights_and_keeps_their_description(tmp_path):
+    torch.manual_seed(0)
+    first, second = CoarseNet(), CoarseNet()
+    for number, net in enumerate((first, second)):
+        save_weights(net, tmp_path / f"{number}.safetensors", {"role": "coarse"})
+    files = [str(tmp_path / f"{number}.safetensors") for number in range(2)]
+    out = tmp_path / "mean.safetensors"
+    assert main(["blend", "coarse", *files, "--out", str(out)]) == 0
+    with safe_open(out, "pt") as stored:
+        assert stored.metadata() == {"role": "coarse", "blend_of": "2"}
+        found = stored.get_tensor("head.weight").float()
+    expected = (first.head.weight + second.head.weight).detach() / 2
+    assert torch.allclose(found, expected, atol=2e-3)
