@@ -28,16 +28,24 @@ from screen import SCREEN_LIBRARIES, SECOND_OPINIONS, VIRTUAL_DISPLAY, VirtualDi
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def program(wanted: str | None) -> list[str]:
+    """How to run one of the installed modules from the caller's folder.
+
+    -P, because that folder may hold the checkout under the name of the package, which would hide it.
+    """
+    return [str(set_up(ROOT, wanted)), "-P", "-m"]
+
+
 def demo(arguments: list[str], wanted: str | None) -> int:
     """Open the sample case; without a screen the program writes the same into hemaview-demo/."""
     install_debian_packages(SCREEN_LIBRARIES)
-    return call([str(set_up(ROOT, wanted)), "-m", "hemaview", "demo", *arguments])
+    return call([*program(wanted), "hemaview", "demo", *arguments])
 
 
 def run(arguments: list[str], wanted: str | None) -> int:
     """Open the window with the given files."""
     install_debian_packages(SCREEN_LIBRARIES)
-    return call([str(set_up(ROOT, wanted)), "-m", "hemaview", *arguments])
+    return call([*program(wanted), "hemaview", *arguments])
 
 
 def workers(arguments: list[str]) -> int:
@@ -107,7 +115,7 @@ def bench(arguments: list[str], wanted: str | None) -> int:
         if not data.is_dir():
             raise SetupError(f"There is no folder {data}: name the one with the real scans by --data FOLDER.")
         arguments = ["--data", str(data), *arguments]
-    return call([str(set_up(ROOT, wanted)), "-m", "hemaview.evaluation.benchmark", *arguments])
+    return call([*program(wanted), "hemaview.evaluation.benchmark", *arguments])
 
 
 def setup(arguments: list[str], wanted: str | None) -> int:

@@ -65,6 +65,17 @@ def test_set_up_from_nothing_repeated_changed_and_failing(
     assert environment.read_stamp(checkout) == {}, "an incomplete set-up is not taken for a complete one"
 
 
+def test_the_program_runs_from_the_folder_that_holds_the_checkout(
+    dev: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "hemaview" / "hemaview").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(dev, "set_up", lambda root, wanted: Path(sys.executable))
+    monkeypatch.setattr(dev, "install_debian_packages", lambda names: True)
+    assert dev.run(["--version"], None) == 0
+    assert capfd.readouterr().out.startswith("HEMAVIEW ")
+
+
 def test_a_debugger_or_a_number_of_workers_given_by_hand_is_respected(dev: ModuleType) -> None:
     assert dev.workers(["--pdb"]) == dev.workers(["-n", "3"]) == dev.workers(["--numprocesses=3"]) == 1
     assert 1 <= dev.workers(["-k", "name", "--new-first"]) <= 4
