@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -65,6 +66,7 @@ def has_screen() -> bool:
 def run(files: Sequence[Path] = (), *, demo: bool = False) -> int:
     """Open the window, with ``files`` or the segmented sample in it; returns when it is closed."""
     app = make_application()
+    _quit_on_signals(app)
     window = MainWindow(default_case_root(), reopen=not files and not demo)
     window.show()
     if demo:
@@ -72,6 +74,16 @@ def run(files: Sequence[Path] = (), *, demo: bool = False) -> int:
     elif files:
         window.open_files([Path(f) for f in files])
     return app.exec()
+
+
+def _quit_on_signals(app: QApplication) -> None:
+    """Close the window in good order at Ctrl+C in the terminal and when the system ends the program."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: app.closeAllWindows())
+    # Python looks at signals only between its own steps; Qt's loop alone would never come to one.
+    beat = QTimer(app)
+    beat.timeout.connect(lambda: None)
+    beat.start(500)
 
 
 def run_demo(out: Path, *, offscreen: bool = True) -> int:

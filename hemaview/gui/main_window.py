@@ -355,6 +355,8 @@ class MainWindow(QMainWindow):
         self._follow_case()
 
     def _follow_task(self, label: str, fraction: float) -> None:
+        if label and fraction == 0.0:
+            self.messages.dismiss_info()
         self._status.show_work(label, fraction)
         self._follow_busy()
 

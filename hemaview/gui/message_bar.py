@@ -72,6 +72,11 @@ class MessageBar(QFrame):
         self.show()
         self.raise_()
 
+    def dismiss_info(self) -> None:
+        """Take an "info" away, because what it is about has passed; warnings and errors stay until they are read."""
+        if self.property("severity") == "info":
+            self.dismiss()
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Stay in the middle of the lower edge when the place changes its size."""
         if watched is self._owner and event.type() == QEvent.Type.Resize and not self.isHidden():
