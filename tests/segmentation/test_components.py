@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hemaview.segmentation.compact.components import keep_lesion, slice_rectangles
+from hemaview.segmentation.compact.components import keep_lesion, reach_box, reaches_box, slice_rectangles
 
 
 def test_every_piece_gets_its_rectangle_largest_first():
@@ -46,3 +46,46 @@ def test_what_lies_outside_the_box_alone_is_dropped_even_when_large():
     kept = keep_lesion(probability, (slice(1, 5), slice(3, 12), slice(3, 12)))
     assert not kept[:, :, 16:].any()
     assert kept[2, 6, 6] == np.float32(0.9)
+
+
+def disc(core, rim, size=20):
+    """A picture with ``core`` in the middle half of a box from 5 to 15 and ``rim`` round it."""
+    picture = np.zeros((size, size), np.float32)
+    picture[5:15, 5:15] = rim
+    picture[8:12, 8:12] = core
+    return picture
+
+
+INSIDE = (slice(5, 15), slice(5, 15))
+
+
+def test_answer_that_reaches_its_box_is_left_alone():
+    picture = disc(0.9, 0.8)
+    assert reach_box(picture, 10, 10, INSIDE) is picture
+
+
+def test_cautious_answer_is_raised_until_it_reaches_its_box():
+    raised = reach_box(disc(0.9, 0.3), 10, 10, INSIDE)
+    assert np.array_equal(raised > 0.5, disc(1, 1) > 0.5)
+    assert raised[9, 9] > raised[6, 6]
+    assert raised[0, 0] == 0
+
+
+def test_raising_stops_where_the_answer_is_a_clear_no():
+    raised = reach_box(disc(0.9, 0.02), 10, 10, INSIDE)
+    assert np.array_equal(raised > 0.5, disc(0.9, 0) > 0.5)
+    assert not reaches_box(disc(0.9, 0.02), 10, 10)
+    assert reaches_box(disc(0.9, 0.2), 10, 10)
+
+
+def test_nothing_found_becomes_a_first_guess_inside_the_box():
+    raised = reach_box(disc(0.03, 0.001), 10, 10, INSIDE)
+    assert 0 < np.count_nonzero(raised > 0.5) <= 25
+    assert raised[9, 9] > 0.5
+
+
+def test_volume_is_raised_as_a_whole():
+    volume = np.stack([disc(0.9, 0.3), disc(0.9, 0.0), disc(0.3, 0.0)])
+    raised = reach_box(volume, 10, 10, (slice(0, 3), *INSIDE))
+    assert (raised[0] > 0.5).sum() == 100
+    assert (raised[2] > 0.5).sum() == 16

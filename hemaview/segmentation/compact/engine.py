@@ -10,7 +10,13 @@ import torch
 from numpy.typing import NDArray
 
 from hemaview.imaging import Volume
-from hemaview.segmentation.compact.components import Rectangle, keep_lesion, slice_rectangles
+from hemaview.segmentation.compact.components import (
+    Rectangle,
+    keep_lesion,
+    reach_box,
+    reaches_box,
+    slice_rectangles,
+)
 from hemaview.segmentation.compact.depth import find_extent
 from hemaview.segmentation.compact.frame import Box, Frame
 from hemaview.segmentation.compact.networks import CoarseAnswer, FineAnswer, FineQuestion, Networks
@@ -83,11 +89,12 @@ class CompactSegmenter:
         i0, j0, i1, j1 = box_xyxy
         prompt = BoxPrompt.from_index_bounds(volume.geometry, (i0, j0, k - 0.5), (i1, j1, k + 0.5))
         box = Box.of(prompt, volume)
-        _, rows, columns = box.region(volume.array.shape)
+        depth, rows, columns = box.region(volume.array.shape)
         with self._networks.cancellable(None):
             answer = self._networks.fine(Frame.of(volume), [FineQuestion(k, box.rectangle)], (rows, columns))[0]
         probability = np.zeros(volume.array.shape[1:], dtype=np.float32)
-        probability[rows, columns] = answer.probability
+        inside = box.within((depth, rows, columns))[1:]
+        probability[rows, columns] = reach_box(answer.probability, *box.sides, inside)
         return probability
 
     def segment(
@@ -137,7 +144,9 @@ class _Job:
         inside = box.within(region)
         drawn = self._draw_with_coarse(box, region, inside) if len(box.slices) > 1 else None
         probability, confidence = drawn or self._draw_plain(box, region)
-        probability = keep_lesion(probability, inside)
+        drawn_one_by_one = probability
+        probability = keep_lesion(reach_box(keep_lesion(probability, inside), *box.sides, inside), inside)
+        self._stream_changes(drawn_one_by_one, probability, region)
         if not np.any(probability > 0.5):
             self._notes.append(_NOTHING_AT_ALL)
         confidence[~(probability > 0.5).any(axis=(1, 2))] = np.nan
@@ -158,10 +167,11 @@ class _Job:
         slices, rows, columns = self._drawn.region(self._frame.shape)
         question = FineQuestion(self._focus, self._drawn.rectangle)
         answer = self._networks.fine(self._frame, [question], (rows, columns))[0]
+        picture = reach_box(answer.probability, *self._drawn.sides, self._drawn.within((slices, rows, columns))[1:])
         self._seconds_first = time.perf_counter() - self._started
         if self._on_slice is not None:
             total = slices.stop - slices.start
-            self._on_slice(SliceResult(self._focus, rows.start, columns.start, answer.probability, 1, total))
+            self._on_slice(SliceResult(self._focus, rows.start, columns.start, picture, 1, total))
         self._networks.check()
 
     def _close_depth(self) -> Box:
@@ -192,7 +202,7 @@ class _Job:
         hint = coarse.probability(region)
         if _fills(hint, inside):
             probability, confidence = self._draw(region, self._rectangles(hint, region), coarse)
-            if _fills(probability, inside):
+            if _fills(probability, inside) and reaches_box(probability[inside[0]], *box.sides):
                 return probability, confidence
         self._notes.append(_NOTHING_COARSE)
         return None
@@ -202,6 +212,17 @@ class _Job:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Every slice of the box on its own, from the box's rectangle: all there is to go by on a single slice."""
         return self._draw(region, {k: [box.rectangle] for k in box.slices})
+
+    def _stream_changes(
+        self, before: NDArray[np.float32], after: NDArray[np.float32], region: tuple[slice, slice, slice]
+    ) -> None:
+        """Stream the slices again that look different now that the whole lesion is known."""
+        if self._on_slice is None:
+            return
+        total = len(after)
+        for number in np.flatnonzero(((before > 0.5) != (after > 0.5)).any(axis=(1, 2))):
+            k, row, column = region[0].start + int(number), region[1].start, region[2].start
+            self._on_slice(SliceResult(k, row, column, after[number].copy(), total, total))
 
     def _rectangles(self, hint: NDArray[np.float32], region: tuple[slice, slice, slice]) -> dict[int, list[Rectangle]]:
         """For every slice of the region the rectangles round what the coarse network found there."""

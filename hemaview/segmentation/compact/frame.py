@@ -19,6 +19,8 @@ MARGIN = 0.12
 """How far an answer may leave the box on each side, as a share of the box's side: boxes are drawn by hand."""
 
 _AIR_HU, _BONE_HU, _LEAST_AIR = -200, 200, 0.02
+_NEARBY = 3
+"""Voxels round a box that must hold an edge where the box itself holds none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,16 +84,20 @@ class Box:
     def of(cls, prompt: BoxPrompt, volume: Volume) -> Box:
         """The part of the prompt's box that lies in the scan.
 
-        Raises ``PromptError`` for a box outside the scan, without area, or over a single grey value.
+        Raises ``PromptError`` for a box outside the scan, without area, or where it and its surroundings hold a
+        single grey value.
         """
         lower, upper = prompt.clipped_bounds(volume.geometry)
-        inside = volume.array[prompt.voxel_slices(volume.geometry)]
-        if inside.min() == inside.max():
-            raise PromptError(
-                "The box holds a single grey value, so no edge can be found in it; draw it round the haematoma."
-            )
         open_axis = None if prompt.open_axis is None else 2 - prompt.open_axis
-        return cls(_triple(lower[::-1]), _triple(upper[::-1]), open_axis)
+        box = cls(_triple(lower[::-1]), _triple(upper[::-1]), open_axis)
+        wide = cls(_triple(lower[::-1] - _NEARBY), _triple(upper[::-1] + _NEARBY))
+        seen = volume.array[wide.region(volume.geometry.shape)]
+        if seen.min() == seen.max():
+            raise PromptError(
+                "The box and its surroundings hold a single grey value, so no edge can be found; "
+                "draw it round the haematoma."
+            )
+        return box
 
     def prompt(self, geometry: Geometry) -> BoxPrompt:
         """The box in LPS millimetres, closed."""
@@ -111,6 +117,11 @@ class Box:
     def rectangle(self) -> tuple[float, float, float, float]:
         """Its faces on a slice: i0, j0, i1, j1."""
         return self.lower[2], self.lower[1], self.upper[2], self.upper[1]
+
+    @property
+    def sides(self) -> tuple[float, float]:
+        """Its rows and columns on a slice, in voxels."""
+        return self.upper[1] - self.lower[1], self.upper[2] - self.lower[2]
 
     @property
     def slices(self) -> range:
