@@ -34,7 +34,7 @@ def test_its_figures_come_from_untouched_phantoms(shipped):
         figures = model.figures
         assert figures["cases_check"] >= 30
         assert figures["cases_calibrate"] >= 19
-        assert 80 <= figures["coverage_percent"] <= 100
+        assert 75 <= figures["coverage_percent"] <= 100  # 99 % binomial limits of 90 % on 38
         assert figures["improves"] == (
             "yes" if figures["mape_after_percent"] < figures["mape_before_percent"] else "no"
         )
