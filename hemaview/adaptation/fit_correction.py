@@ -27,7 +27,7 @@ ALPHA = 0.1
 """One minus the coverage of the interval."""
 
 FEWEST_FOR_LINES = 30
-"""Below this many patients only the median log-ratio is fitted (METHODS 5.2)."""
+"""Below this many patients only the median log-ratio is fitted."""
 
 _DISTANCE_SHARE = 0.99
 _SHRINKAGE = 0.05

@@ -99,7 +99,7 @@ class Geometry:
 
     @property
     def voxel_volume_ml(self) -> float:
-        """|det| of the grid in mL; right for tilted and sheared grids too (METHODS 4.1)."""
+        """|det| of the grid in mL; right for tilted and sheared grids too."""
         return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000.0
 
     @property

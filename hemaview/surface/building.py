@@ -26,7 +26,7 @@ _COARSER_STEPS = 2
 
 
 def mesh_from_mask(mask: LabelMap, *, smooth: bool = True) -> Mesh:
-    """The surface of a mask in LPS mm, closed and outward (METHODS 10.2, measured in TECH 5).
+    """The surface of a mask in LPS mm, closed and outward.
 
     Isotropic voxels: flying edges and a windowed-sinc filter. Thick slices: signed distances per slice,
     interpolated to isotropic voxels, then flying edges at the level that encloses the mask's volume. Small

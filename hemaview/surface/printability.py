@@ -78,7 +78,7 @@ class PrintReport:
 
 
 def check_printability(mesh: Mesh, mask: LabelMap) -> PrintReport:
-    """Check a mesh against the mask it was made from (METHODS 10.1).
+    """Check a mesh against the mask it was made from.
 
     Blocks: open, non-manifold or inside-out surface, a volume off by more than 5 % (10 % below 5 mL). Warns:
     over 1 % (5 %), several bodies, fragments, cavities, thick slices, the surface farther from the mask's

@@ -31,7 +31,7 @@ FEATURES = (
     "soft_excess",
     "box_fill",
 )
-"""All known when the mask is measured; nothing comes from a reference (METHODS 5.2)."""
+"""All known when the mask is measured; nothing comes from a reference."""
 
 _FORMAT = "hemaview-correction-1"
 
@@ -191,7 +191,7 @@ def corrected_volume(
     edited: bool,
     corrections: tuple[CorrectionModel, ...] | None = None,
 ) -> Reading:
-    """The corrected reading of an untouched model mask, or the reason why there is none (METHODS 5).
+    """The corrected reading of an untouched model mask, or the reason why there is none.
 
     ``segmentation`` is what made the mask, or its ``Evidence``. ``corrections`` replaces those shipped
     with the model. Refuses, never extrapolates: another model or weights, another or unknown modality,

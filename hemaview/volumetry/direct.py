@@ -7,7 +7,7 @@ from hemaview.volumetry.reading import Reading, ReadingKind
 
 
 def direct_volume(mask: LabelMap) -> Reading:
-    """Volume of the mask: N x |det(direction x spacing)|, right for tilted and sheared grids (METHODS 4.1).
+    """Volume of the mask: N x |det(direction x spacing)|, right for tilted and sheared grids.
 
     An empty mask measures 0 mL. Never resamples the mask.
     """

@@ -61,7 +61,7 @@ def diameters(mask: NDArray[np.bool_], plane: NDArray[np.float64]) -> Diameters:
 
     ``plane`` (2, 2) takes (column, row) steps to mm in an orthonormal frame of the slice, so pixels may be
     non-square and the rows and columns need not be at right angles. Between equally long A the one with
-    the longer B is taken, then the first in outline order (METHODS 4.2).
+    the longer B is taken, then the first in outline order.
     """
     corners = corner_hull(mask)
     points = corners @ plane.T

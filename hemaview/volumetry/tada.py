@@ -16,7 +16,7 @@ from hemaview.volumetry.reading import Reading, ReadingKind
 from hemaview.volumetry.shape import HII_LIMIT, irregularity_index
 
 DISAGREEMENT_LIMIT = 0.15
-"""Largest |ABC/2 - direct| / direct before the reading is called unreliable (METHODS 4.6)."""
+"""Largest |ABC/2 - direct| / direct before the reading is called unreliable."""
 
 Segment = tuple[tuple[float, float, float], tuple[float, float, float]]
 
@@ -56,7 +56,7 @@ class TadaMeasurement:
 
 
 def measure_tada(mask: LabelMap, *, all_components: bool = False) -> TadaMeasurement | None:
-    """Measure A, B, C on the largest 3D component in the acquisition plane (METHODS 4.2); None when empty.
+    """Measure A, B, C on the largest 3D component in the acquisition plane (Kothari 1996); None when empty.
 
     ``all_components`` measures the whole mask as if it were one body instead.
 

@@ -1,7 +1,7 @@
 """What a lesion looks like: painting a level set into a scene, with oedema, rings, levels and distractors.
 
 Levels are offsets from the tissue round the lesion on the scene's scale (brightest tissue about 1). The blood stages
-follow METHODS 7.1, CT values METHODS 7.2 with 100 HU as 1.
+follow the usual order of haemoglobin breakdown (hyperacute to chronic); on CT 100 HU count as 1.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from hemaview.adaptation.phantoms.shapes import lesion_field
 from hemaview.imaging import Geometry, LabelMap, Modality, Volume
 
 MEDIAN_ML, SIGMA_LOG, LIMITS_ML = 13.0, 1.0, (0.5, 150.0)
-"""Volumes are lognormal as in METHODS 7.3."""
+"""Volumes are lognormal, near the median and spread of published cohorts of intracerebral haemorrhage."""
 
 FIRST_SEED = 2_000_000
 """Added to the caller's seed; training uses seeds far below."""
