@@ -34,7 +34,7 @@ class Scene:
     anatomy: Anatomy | None
 
 
-# Rough relative levels per contrast, white matter scaled so that the brightest tissue is about 1; each is varied by 12 %.
+# Rough relative levels per contrast, white matter scaled brightest tissue about 1; each is varied by 12 %.
 CONTRASTS: dict[str, TissueLevels] = {
     "t1": TissueLevels(0.52, 0.70, 0.24, 0.06, 0.95),
     "t2": TissueLevels(0.50, 0.38, 0.95, 0.05, 0.60),
