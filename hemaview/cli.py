@@ -268,7 +268,7 @@ def _table(readings: Sequence[Reading]) -> str:
         low_high = reading.interval_ml
         interval = "" if low_high is None else f"  ({low_high[0]:.1f} to {low_high[1]:.1f})"
         lines.append(f"{reading.kind:<10}{reading.value_ml:8.2f} mL{interval}")
-        lines += [f"{'':10}  {warning}" for warning in reading.warnings]
+        lines += [f"{'':10}  {warning}" for warning in (*reading.notes, *reading.warnings)]
     return "\n".join(lines)
 
 

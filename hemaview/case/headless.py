@@ -159,6 +159,7 @@ def _reading(reading: Reading) -> dict[str, Any]:
         "interval_ml": None if reading.interval_ml is None else list(reading.interval_ml),
         "reason": reading.reason,
         "inputs": {name: _plain(value) for name, value in reading.inputs.items()},
+        "notes": list(reading.notes),
         "warnings": list(reading.warnings),
     }
 

@@ -23,7 +23,7 @@ EMPTY = "Scroll to the haematoma, then drag a box round it in any view. The 3D m
 
 
 class ReadingRow(QWidget):
-    """One volume: name and value on a line; interval, reason or warnings below."""
+    """One volume: name and value on a line; interval, reason, notes and warnings below."""
 
     def __init__(self, kind: ReadingKind, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -56,7 +56,7 @@ class ReadingRow(QWidget):
         """Show a reading."""
         self._value.setText(value_text(reading))
         self._unit.setVisible(reading.value_ml is not None)
-        below = interval_text(reading) or reading.reason or ""
+        below = "\n".join((interval_text(reading) or reading.reason or "", *reading.notes)).strip()
         self._below.setText(below)
         self._below.setVisible(bool(below))
         self._warnings.setText("\n".join(f"⚠ {warning}" for warning in reading.warnings))

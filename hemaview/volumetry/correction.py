@@ -243,11 +243,11 @@ def corrected_volume(
             "trained_on": model.trained_on,
             "regressor": model.regressor,
         },
-        warnings=_warnings(model),
+        notes=_notes(model),
     )
 
 
-def _warnings(model: CorrectionModel) -> tuple[str, ...]:
+def _notes(model: CorrectionModel) -> tuple[str, ...]:
     found = [f"Fitted on {model.trained_on}."]
     if model.quantile is None:
         found.append("Too few calibration cases for a 90 % interval.")

@@ -22,7 +22,8 @@ class Reading:
 
     ``interval_ml`` is a 90 % interval (low, high) where the method has one. ``reason`` is one sentence,
     set exactly when ``value_ml`` is None. ``inputs`` are the numbers the value came from, with their
-    unit in the name. ``warnings`` are sentences for the user about a value that exists.
+    unit in the name. ``notes`` say what always holds for such a value (what it was
+    fitted on), ``warnings`` what is doubtful about this one; both are sentences for the user.
     """
 
     kind: ReadingKind
@@ -30,6 +31,7 @@ class Reading:
     interval_ml: tuple[float, float] | None = None
     reason: str | None = None
     inputs: Mapping[str, float | str] = field(default_factory=lambda: MappingProxyType({}))
+    notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

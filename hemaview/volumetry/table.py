@@ -53,7 +53,7 @@ def write_csv(readings: Sequence[Reading], path: Path | str, context: Mapping[st
                 _number(low),
                 _number(high),
                 reading.reason or "",
-                "; ".join([*details, *reading.warnings]),
+                "; ".join([*details, *reading.notes, *reading.warnings]),
             ]
         )
     for name, value in (context or {}).items():

@@ -71,10 +71,10 @@ def test_a_correction_that_changes_nothing_says_so(scene, corrections):
     nothing = replace(corrections[0], regressor="none", intercept=0.0, coefficients=(0.0,) * len(FEATURES))
     reading = corrected_volume(scene.mask, scene.segmentation, scene.volume, False, (nothing,))
     assert reading.value_ml == scene.mask.voxel_count * scene.mask.geometry.voxel_volume_ml
-    assert any("No systematic error" in line for line in reading.warnings)
+    assert any("No systematic error" in line for line in reading.notes)
     worse = replace(corrections[0], figures={"improves": "no"})
     reading = corrected_volume(scene.mask, scene.segmentation, scene.volume, False, (worse,))
-    assert any("no closer to the truth" in line for line in reading.warnings)
+    assert any("no closer to the truth" in line for line in reading.notes)
 
 
 def _with_noise(cases):
