@@ -25,6 +25,7 @@ from hemaview.segmentation.compact.crops import (
     box_crop_3d,
     coarse_prompt,
     place_3d,
+    sample_3d,
 )
 
 OPEN_SHARE = 0.2
@@ -104,7 +105,7 @@ def coarse_item(
     lower, upper = moved(rng, lower, upper, float(rng.choice([0.03, 0.07, 0.11])))
     image = torch.from_numpy(sample.image.astype(np.float32))
     crop, placement = box_crop_3d(image, lower.tolist(), upper.tolist(), open_axis)
-    return crop, cut_3d(torch.from_numpy(sample.mask.astype(np.float32)), placement), placement
+    return crop, sample_3d(torch.from_numpy(sample.mask.astype(np.float32)), placement), placement
 
 
 def _open_box(rng: np.random.Generator, sample: Sample, axis: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -117,13 +118,6 @@ def _open_box(rng: np.random.Generator, sample: Sample, axis: int) -> tuple[NDAr
     sides = (high - low) * np.array(sample.spacing_mm)[others]
     half = max(0.5, float(sides.mean()) / sample.spacing_mm[axis] / 2) * rng.uniform(0.7, 1.4)
     return np.insert(low, axis, index - half), np.insert(high, axis, index + half)
-
-
-def cut_3d(array: Tensor, placement: Placement3D) -> Tensor:
-    """``array`` resampled to a coarse crop's grid, 0 outside of it."""
-    axes = (placement.slices, placement.rows, placement.columns)
-    matrices = [axis.sampling_matrix(length) for axis, length in zip(axes, array.shape, strict=True)]
-    return matrices[1] @ torch.einsum("kz,zyx->kyx", matrices[0], array) @ matrices[2].T
 
 
 def cut_2d(mask: Tensor, placement: Placement2D) -> Tensor:

@@ -16,7 +16,7 @@ from hemaview.adaptation.backgrounds import load_heads
 from hemaview.adaptation.batches import FineBatch, box_batch, coarse_batch, prompted_batch
 from hemaview.adaptation.shards import Shard, open_shards, write_shards
 from hemaview.adaptation.training import Plan, coarse_loss, fine_loss, save_weights, train
-from hemaview.segmentation.compact.coarse import CoarseNet
+from hemaview.segmentation.compact.coarse import CoarseNet, with_evidence
 from hemaview.segmentation.compact.tiny_sam import TinySam
 
 _COARSE_BATCH = 4
@@ -144,7 +144,9 @@ def _dice(logits: Tensor, targets: Tensor) -> float:
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
-    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in load_file(path).items()}
+    """Tensors of a weight file in float32; a coarse network's older file is padded for the evidence it did not see."""
+    read = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in load_file(path).items()}
+    return with_evidence(read)
 
 
 def _plan(options: argparse.Namespace, role: str) -> Plan:

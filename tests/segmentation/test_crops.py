@@ -109,16 +109,20 @@ def test_only_ct_numbers_are_limited_to_soft_tissue():
     assert crops.clip_hounsfield(mr) is mr
 
 
+def test_sampling_an_array_lies_on_the_crop_of_the_image():
+    shape = (24, 80, 80)
+    solid = ball(shape, (12, 40, 40), (6, 15, 20))
+    crop, placement = crops.box_crop_3d(solid, (6, 25, 20), (18, 55, 60))
+    sampled = crops.sample_3d(solid, placement)
+    assert sampled.shape == crops.COARSE_SHAPE
+    assert dice(sampled > 0.5, crop[0] > (crop[0].max() + crop[0].min()) / 2) > 0.95
+
+
 def test_mask_prompt_lies_where_the_coarse_answer_lies():
     shape = (24, 80, 80)
     solid = ball(shape, (12, 40, 40), (6, 15, 20))
     _, placement = crops.box_crop_3d(solid, (6, 25, 20), (18, 55, 60))
-    axes = (placement.slices, placement.rows, placement.columns)
-    sampled = solid
-    for number, axis in enumerate(axes):
-        matrix = axis.sampling_matrix(shape[number])
-        sampled = torch.tensordot(matrix, sampled.movedim(number, 0), dims=1).movedim(0, number)
-    logits = (sampled - 0.5) * 10
+    logits = (crops.sample_3d(solid, placement) - 0.5) * 10
     fine, _, fine_placement = crops.box_crop_2d(solid[12], (20, 25, 60, 55))
     prompt = crops.coarse_prompt(logits, placement, fine_placement, 12)
     assert prompt.shape == (1, 96, 96)

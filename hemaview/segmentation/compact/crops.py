@@ -214,6 +214,16 @@ def place_3d(values: Tensor, placement: Placement3D, window: tuple[slice, slice,
     return torch.where(covered, placed, outside)
 
 
+def sample_3d(array: Tensor, placement: Placement3D) -> Tensor:
+    """A (slices, rows, columns) array of the scan's shape resampled to a coarse crop's grid, (24, 48, 48).
+
+    Cells beyond the scan repeat its edge, as those of the image do.
+    """
+    axes = (placement.slices, placement.rows, placement.columns)
+    matrices = [axis.sampling_matrix(length) for axis, length in zip(axes, array.shape, strict=True)]
+    return matrices[1] @ torch.einsum("kz,zyx->kyx", matrices[0], array) @ matrices[2].T
+
+
 def coarse_prompt(logits: Tensor, coarse: Placement3D, fine: Placement2D, k: int) -> Tensor:
     """The coarse answer's slice ``k`` on a fine crop's pixels, (1, 96, 96) logits: the fine network's mask prompt.
 

@@ -13,6 +13,10 @@ PROMPT_LOGIT_LIMIT = 8.0
 """Logits of the mask prompt are clamped to plus or minus this value."""
 
 
+Points = tuple[Tensor, Tensor]
+"""Coordinates (B, N, 2) as x, y in crop pixels (centres at integers) and labels (B, N): 1 lesion, 0 not, -1 none."""
+
+
 class PairedMaskDecoder(MaskDecoder):
     """segment-anything's decoder for a batch of images with one prompt each (MedSAM's batching change).
 
@@ -46,8 +50,9 @@ class TinySam(nn.Module):
     """Promptable 2D segmentation of a 96 px crop round a box; about 1.7 M parameters.
 
     ``encode`` takes (B, 1, 96, 96) normalised crops, ``decode`` an embedding, boxes (B, 4) as x0, y0, x1, y1 in
-    crop pixels (centres at integers, faces at halves) and optionally a mask prompt: (B, 1, 96, 96) logits of an
-    earlier estimate. The answer is (B, 1, 96, 96) logits and the (B,) estimated IoU of the mask.
+    crop pixels (centres at integers, faces at halves) and optionally a mask prompt, which is (B, 1, 96, 96) logits of
+    an earlier estimate, and points in segment-anything's convention. The answer is (B, 1, 96, 96) logits and the (B,)
+    estimated IoU of the mask.
     """
 
     def __init__(self, size: int = FINE_SIZE, width: int = 128) -> None:
@@ -72,11 +77,13 @@ class TinySam(nn.Module):
         """Embedding (B, width, 24, 24) of normalised crops (B, 1, 96, 96)."""
         return torch.as_tensor(self.image_encoder(crops))
 
-    def decode(self, embedding: Tensor, boxes: Tensor, mask_prompt: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Logits (B, 1, 96, 96) and estimated IoU (B,) for one box per embedding."""
+    def decode(
+        self, embedding: Tensor, boxes: Tensor, mask_prompt: Tensor | None = None, points: Points | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Logits (B, 1, 96, 96) and estimated IoU (B,) for one box and its points per embedding."""
         if mask_prompt is not None:
             mask_prompt = mask_prompt.clamp(-PROMPT_LOGIT_LIMIT, PROMPT_LOGIT_LIMIT)
-        sparse, dense = self.prompt_encoder(points=None, boxes=boxes, masks=mask_prompt)
+        sparse, dense = self.prompt_encoder(points=points, boxes=boxes, masks=mask_prompt)
         logits, iou = self.mask_decoder(
             image_embeddings=embedding,
             image_pe=self.prompt_encoder.get_dense_pe(),
@@ -86,6 +93,8 @@ class TinySam(nn.Module):
         )
         return logits, iou[:, 0]
 
-    def forward(self, crops: Tensor, boxes: Tensor, mask_prompt: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, crops: Tensor, boxes: Tensor, mask_prompt: Tensor | None = None, points: Points | None = None
+    ) -> tuple[Tensor, Tensor]:
         """``decode`` of ``encode``."""
-        return self.decode(self.encode(crops), boxes, mask_prompt)
+        return self.decode(self.encode(crops), boxes, mask_prompt, points)

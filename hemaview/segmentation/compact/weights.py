@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from hemaview.errors import ModelError
-from hemaview.segmentation.compact.coarse import CoarseNet
+from hemaview.segmentation.compact.coarse import CoarseNet, with_evidence
 from hemaview.segmentation.compact.tiny_sam import TinySam
 from hemaview.segmentation.registry import ModelRecord
 
@@ -35,7 +35,7 @@ def _fill(net: nn.Module, record: ModelRecord, role: str) -> None:
     content = record.read_file(role)
     try:
         tensors = {name: tensor.float() for name, tensor in load_tensors(content).items()}
-        net.load_state_dict(tensors)
+        net.load_state_dict(with_evidence(tensors) if isinstance(net, CoarseNet) else tensors)
     except (SafetensorError, RuntimeError, ValueError) as error:
         raise ModelError(
             f'The {role} network of the model "{record.name}" does not fit this version of HEMAVIEW; '
