@@ -1,0 +1,134 @@
+"""``hemaview segment``: one scan, one box, results on disk."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hemaview.commands.exit_codes import EXIT_CODES, ExitCode
+from hemaview.commands.parser import Parser, finite, shield_negative_numbers
+from hemaview.commands.terminal import Progress, interrupt_cancels, say
+
+if TYPE_CHECKING:
+    from hemaview.imaging import Geometry
+    from hemaview.segmentation import BoxPrompt
+    from hemaview.volumetry import Reading
+
+_HELP = f"""writes into --out DIR:
+  mask.nii.gz         the mask on the scan's grid
+  volumes.csv         direct, Tada (ABC/2) and corrected volume
+  haematoma.stl       closed surface in LPS millimetres for printing
+  segmentation.json   box, model with its SHA-256, readings, confidence, notes
+
+When nothing is found in the box, an empty mask is written, no surface, and the exit code is 4.
+
+examples:
+  hemaview segment scan.nii.gz --box -51 8.5 22 -18 44 61 --out result
+  hemaview segment dicom_folder --box-voxels 120 88 14 171 140 23 --out result --json
+
+{EXIT_CODES}
+Research use, not a medical device."""
+
+
+def run(given: list[str]) -> int:
+    """Segment one scan in one box and write the results."""
+    parser = Parser("hemaview segment", "Segment one scan in one box.", _HELP)
+    parser.add_argument("scan", type=Path, metavar="SCAN", help="NIfTI, NRRD, MetaImage, DICOM file, folder or .zip")
+    place = parser.add_mutually_exclusive_group(required=True)
+    place.add_argument(
+        "--box",
+        nargs=6,
+        type=finite,
+        metavar=("X0", "Y0", "Z0", "X1", "Y1", "Z1"),
+        help="two opposite corners in LPS mm; the box lies along the scan's own grid",
+    )
+    place.add_argument(
+        "--box-voxels",
+        nargs=6,
+        type=finite,
+        metavar=("I0", "J0", "K0", "I1", "J1", "K1"),
+        help="first and last voxel (column, row, slice), both inside, counted from 0",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    parser.add_argument("--engine", metavar="NAME", help="which model (default: compact); see 'hemaview models'")
+    parser.add_argument("--series", metavar="UID", help="which series, where a DICOM folder holds several")
+    parser.add_argument("--no-stl", action="store_true", help="write no surface")
+    parser.add_argument("--json", action="store_true", help="print segmentation.json instead of a table")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar and no notes on stderr")
+    options = parser.parse_args(shield_negative_numbers(given))
+    warnings.simplefilter("ignore")  # sentences of libraries, some with values from the file's header
+
+    from hemaview.case.headless import make_folder, segment_scan, write_results
+    from hemaview.imaging.reading import read_scan
+    from hemaview.segmentation.registry import DEFAULT_ENGINE, load_engine
+
+    make_folder(options.out)
+    progress = Progress(shown=not options.quiet and sys.stderr.isatty())
+    try:
+        volume = read_scan(options.scan, series_uid=options.series, progress=progress.fraction("Reading the scan"))
+        box = _box(options, volume.geometry)
+        box.clipped_bounds(volume.geometry)
+        progress.show("Loading the model", 0, 1)
+        engine = load_engine(options.engine or DEFAULT_ENGINE)
+        with interrupt_cancels() as token:
+            snapshot = segment_scan(
+                options.scan,
+                volume,
+                box,
+                engine,
+                series_uid=options.series,
+                on_slice=lambda result: progress.show("Segmenting slices", result.done, result.total),
+                cancel=token,
+            )
+            token.raise_if_cancelled()
+            progress.show("Measuring", 0, 1)
+            results = write_results(snapshot, options.out, drawn=box, stl=not options.no_stl)
+    finally:
+        progress.close()
+    made = snapshot.segmentation
+    if not options.quiet:
+        for note in (*volume.notes, *(made.notes if made else ())):
+            say(f"note: {note}")
+    if options.json:
+        print(json.dumps(results.document, indent=2, ensure_ascii=False))
+    else:
+        print(_table(snapshot.readings()))
+        print(f"Wrote {', '.join(file.name for file in results.files)} to {options.out}")
+    if snapshot.is_empty:
+        say("Nothing was found in the box; draw it closer round the haematoma.")
+        return ExitCode.PROMPT
+    if results.refusal is not None:
+        say(results.refusal)
+        return ExitCode.EXPORT
+    return ExitCode.OK
+
+
+def _box(options: argparse.Namespace, geometry: Geometry) -> BoxPrompt:
+    from hemaview.segmentation import BoxPrompt
+
+    if options.box:
+        ax, ay, az, bx, by, bz = options.box
+        return BoxPrompt((ax, ay, az), (bx, by, bz))
+    first, last = options.box_voxels[:3], options.box_voxels[3:]
+    lower = [min(pair) - 0.5 for pair in zip(first, last, strict=True)]
+    upper = [max(pair) + 0.5 for pair in zip(first, last, strict=True)]
+    return BoxPrompt.from_index_bounds(geometry, lower, upper)
+
+
+def _table(readings: Sequence[Reading]) -> str:
+    """One line per reading: method, mL, 90 % interval, warnings or the reason why there is none."""
+    lines = []
+    for reading in readings:
+        if reading.value_ml is None:
+            lines.append(f"{reading.kind:<10}{'-':>8}     {reading.reason}")
+            continue
+        low_high = reading.interval_ml
+        interval = "" if low_high is None else f"  ({low_high[0]:.1f} to {low_high[1]:.1f})"
+        lines.append(f"{reading.kind:<10}{reading.value_ml:8.2f} mL{interval}")
+        lines += [f"{'':10}  {warning}" for warning in (*reading.notes, *reading.warnings)]
+    return "\n".join(lines)
