@@ -284,7 +284,7 @@ class Case:
         region = region_from_json(region_to_json(segmentation.region), entry.geometry.shape)
         patch = self._patch_to(work, region, np.asarray(segmentation.probability > 0.5))
         changes = {
-            "box": box_to_json(segmentation.prompt),
+            "box": box_to_json(segmentation.box),
             "segmentation": made.to_json(self._put(made.packed)),
             "edited": False,
             "has_mask": True,

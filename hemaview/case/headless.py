@@ -15,7 +15,7 @@ from hemaview.case.snapshot import Snapshot
 from hemaview.errors import ExportError
 from hemaview.imaging import Volume
 from hemaview.saving import save_atomically
-from hemaview.segmentation import BoxPrompt, CancelToken, OnSlice, Segmenter
+from hemaview.segmentation import BoxPrompt, CancelToken, OnSlice, Prompt, Segmenter
 from hemaview.surface import PrintReport, write_stl
 from hemaview.volumetry import Reading
 from hemaview.volumetry.table import NOTE
@@ -43,18 +43,18 @@ class Results:
 def segment_scan(
     path: Path,
     volume: Volume,
-    box: BoxPrompt,
+    prompt: BoxPrompt | Prompt,
     engine: Segmenter,
     *,
     series_uid: str | None = None,
     on_slice: OnSlice | None = None,
     cancel: CancelToken | None = None,
 ) -> Snapshot:
-    """Segment ``volume``, which was read from ``path``, in ``box``, and return it as a case would hold it.
+    """Segment ``volume``, which was read from ``path``, from ``prompt``, and return it as a case would hold it.
 
-    Raises ``PromptError`` for a box outside the scan or without area, ``Cancelled`` and ``ModelError``.
+    Raises ``PromptError`` for a prompt outside the scan or without area, ``Cancelled`` and ``ModelError``.
     """
-    found = engine.segment(volume, box, on_slice=on_slice, cancel=cancel)
+    found = engine.segment(volume, prompt, on_slice=on_slice, cancel=cancel)
     scan = ScanEntry(
         id="scan-1",
         path=path,
@@ -65,7 +65,7 @@ def segment_scan(
         series_uid=series_uid,
         volume=volume,
     )
-    return Snapshot(1, scan, found.prompt, found.mask(), SegmentationRecord.of(found))
+    return Snapshot(1, scan, found.box, found.mask(), SegmentationRecord.of(found))
 
 
 def make_folder(folder: Path) -> None:

@@ -17,7 +17,7 @@ from hemaview import __version__
 from hemaview.case.patches import Region, inflate, region_from_json, region_shape, region_to_json
 from hemaview.errors import CaseError
 from hemaview.imaging import Geometry, Modality, Volume
-from hemaview.segmentation import BoxPrompt, EngineInfo, Segmentation
+from hemaview.segmentation import BoxPrompt, EngineInfo, Prompt, Segmentation
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +66,7 @@ class SegmentationRecord:
         """The record of an engine's answer, stamped with the time and the program's version."""
         return cls(
             engine=segmentation.engine,
-            box=segmentation.prompt,
+            box=segmentation.box,
             region=segmentation.region,
             slice_confidence=np.asarray(segmentation.slice_confidence, dtype=np.float32),
             seconds_first=float(segmentation.seconds_first),
@@ -89,7 +89,7 @@ class SegmentationRecord:
             probability=self.probability(),
             region=self.region,
             geometry=geometry,
-            prompt=self.box,
+            prompt=Prompt(boxes=(self.box,)),
             engine=self.engine,
             slice_confidence=self.slice_confidence,
             seconds_first=self.seconds_first,
@@ -153,7 +153,7 @@ def utc_now() -> str:
 
 
 def engine_to_json(engine: EngineInfo) -> dict[str, str]:
-    """Name, title, device, sha256, training data and licence of an engine."""
+    """Name, title, device, sha256, training data, licence and adapter of an engine."""
     return {
         "name": engine.name,
         "title": engine.title,
@@ -161,6 +161,7 @@ def engine_to_json(engine: EngineInfo) -> dict[str, str]:
         "sha256": engine.sha256,
         "trained_on": engine.trained_on,
         "licence": engine.licence,
+        "adapter": engine.adapter,
     }
 
 

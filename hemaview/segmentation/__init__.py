@@ -4,10 +4,24 @@ from hemaview.segmentation.contract import (
     BoxPrompt,
     CancelToken,
     EngineInfo,
+    FixedSlice,
     OnSlice,
+    PointPrompt,
+    Prompt,
     Segmentation,
     Segmenter,
     SliceResult,
 )
 
-__all__ = ["BoxPrompt", "CancelToken", "EngineInfo", "OnSlice", "Segmentation", "Segmenter", "SliceResult"]
+__all__ = [
+    "BoxPrompt",
+    "CancelToken",
+    "EngineInfo",
+    "FixedSlice",
+    "OnSlice",
+    "PointPrompt",
+    "Prompt",
+    "Segmentation",
+    "Segmenter",
+    "SliceResult",
+]

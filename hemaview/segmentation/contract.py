@@ -98,6 +98,52 @@ class BoxPrompt:
         return found[0], found[1], found[2]
 
 
+@dataclass(frozen=True)
+class PointPrompt:
+    """A place in LPS mm that belongs to the lesion (``positive``) or does not."""
+
+    position: tuple[float, float, float]
+    positive: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class FixedSlice:
+    """A slice whose mask a hand has set: bool ``[j, i]`` of the whole slice ``k``.
+
+    The engine returns it unchanged and learns from it for the slices beside it. An empty mask says that the
+    lesion is not there.
+    """
+
+    k: int
+    mask: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Everything a person said about where one lesion is.
+
+    ``boxes`` go round the lesion or round one of its pieces each; the answers are united. ``slice_boxes`` are
+    rectangles redrawn on single slices (one slice thick, from k - 0.5 to k + 0.5); between two of them the sides go
+    linearly in mm. ``points`` may stand alone: the engine then looks for the extent itself. ``fixed`` are slices
+    that a hand has drawn.
+    """
+
+    boxes: tuple[BoxPrompt, ...] = ()
+    slice_boxes: tuple[BoxPrompt, ...] = ()
+    points: tuple[PointPrompt, ...] = ()
+    fixed: tuple[FixedSlice, ...] = ()
+
+    @classmethod
+    def of(cls, prompt: BoxPrompt | Prompt) -> Prompt:
+        """A prompt as it is, or a box as the whole of one."""
+        return prompt if isinstance(prompt, Prompt) else cls(boxes=(prompt,))
+
+    @property
+    def box(self) -> BoxPrompt | None:
+        """The first box, if there is one."""
+        return self.boxes[0] if self.boxes else None
+
+
 class CancelToken:
     """Set from any thread to stop a running segmentation; the engine looks at it at least every 100 ms."""
 
@@ -121,7 +167,11 @@ class CancelToken:
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """Which model answers, for the status line, the report and the journal."""
+    """Which model answers, for the status line, the report and the journal.
+
+    ``adapter`` is the title and the first 12 hex digits of the SHA-256 of the adapter that is merged into the
+    model, or "" for none.
+    """
 
     name: str
     title: str
@@ -129,6 +179,7 @@ class EngineInfo:
     sha256: str
     trained_on: str
     licence: str
+    adapter: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,11 +207,12 @@ class SliceResult:
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
-    """What an engine found in one box.
+    """What an engine found.
 
     ``probability`` is float32 ``[k, j, i]`` of the window ``region`` (slices k, j, i of the scan);
-    outside it the probability is 0. ``prompt`` is the box that was used, closed where the request left
-    its depth open. ``slice_confidence`` is the engine's own estimate of the mask's
+    outside it the probability is 0. ``prompt`` is what was asked, with at least one box: boxes are closed where the
+    request left their depth open, and where it held no box, the one that the engine looked in stands there.
+    ``slice_confidence`` is the engine's own estimate of the mask's
     IoU, 0 to 1, per slice of the window (NaN where nothing was found). ``seconds_first`` and
     ``seconds_total`` are wall time from the call to the first slice and to the end.
     """
@@ -168,12 +220,17 @@ class Segmentation:
     probability: NDArray[np.float32]
     region: tuple[slice, slice, slice]
     geometry: Geometry
-    prompt: BoxPrompt
+    prompt: Prompt
     engine: EngineInfo
     slice_confidence: NDArray[np.float32]
     seconds_first: float
     seconds_total: float
     notes: tuple[str, ...] = ()
+
+    @property
+    def box(self) -> BoxPrompt:
+        """The first box that was used, closed."""
+        return self.prompt.boxes[0]
 
     def mask(self, threshold: float = 0.5) -> LabelMap:
         """The mask on the scan's grid: voxels with a probability above ``threshold``."""
@@ -196,17 +253,17 @@ class Segmenter(Protocol):
     def segment(
         self,
         volume: Volume,
-        prompt: BoxPrompt,
+        prompt: BoxPrompt | Prompt,
         *,
         focus: int | None = None,
         on_slice: OnSlice | None = None,
         cancel: CancelToken | None = None,
     ) -> Segmentation:
-        """Segment what the box holds.
+        """Segment what the prompt shows.
 
         ``focus`` is the slice k the user looks at (default: the box's middle); it is answered first.
         Calls ``on_slice`` for every slice of the box as soon as it is known, outwards from the focus.
-        Raises ``PromptError`` for a box outside the scan or without area, ``Cancelled`` within 100 ms
-        of ``cancel``, and ``ModelError`` when the model cannot be used.
+        Raises ``PromptError`` for a prompt without box and positive point, outside the scan or without area,
+        ``Cancelled`` within 100 ms of ``cancel``, and ``ModelError`` when the model cannot be used.
         """
         ...

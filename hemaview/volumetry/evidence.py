@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,8 +22,13 @@ class _Engine(Protocol):
     def sha256(self) -> str: ...
 
 
-class _Prompt(Protocol):
+class _Box(Protocol):
     def index_bounds(self, geometry: Geometry) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+
+
+class _Prompt(Protocol):
+    @property
+    def boxes(self) -> Sequence[_Box]: ...
 
 
 class ProbabilityMap(Protocol):
@@ -40,7 +46,7 @@ class ProbabilityMap(Protocol):
 
     @property
     def prompt(self) -> _Prompt:
-        """The closed box that was used."""
+        """The closed boxes that were used."""
         ...
 
     @property
@@ -54,7 +60,7 @@ class Evidence:
     """The model's own doubt about an unedited mask, in numbers that a corrected volume is computed from.
 
     ``mean_probability`` inside the mask; ``shell_entropy``, the mean binary entropy in bits within two voxels
-    of its surface; ``soft_excess`` = (sum of p - voxels) / voxels; ``box_fill`` = mask / box volume. NaN when
+    of its surface; ``soft_excess`` = (sum of p - voxels) / voxels; ``box_fill`` = mask / volume of the boxes. NaN when
     the mask is empty. ``engine`` and ``engine_sha256`` say which model it was.
     """
 
@@ -73,8 +79,8 @@ class Evidence:
         voxels = int(np.count_nonzero(mask))
         numbers = (float("nan"),) * 4
         if voxels:
-            lower, upper = segmentation.prompt.index_bounds(segmentation.geometry)
-            box = float(np.prod(upper - lower))
+            bounds = [box.index_bounds(segmentation.geometry) for box in segmentation.prompt.boxes]
+            box = float(sum(np.prod(upper - lower) for lower, upper in bounds))
             soft = float(probability.sum(dtype=np.float64))
             inside = float(probability[mask].mean(dtype=np.float64))
             numbers = (inside, _shell_entropy(probability, mask), soft / voxels - 1, voxels / box)

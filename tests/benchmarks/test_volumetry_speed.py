@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from hemaview.adaptation.fit_correction import MeasuredCase, fit_correction, split_by_patient
 from hemaview.imaging import Geometry, LabelMap, Modality, Volume
-from hemaview.segmentation import BoxPrompt, EngineInfo, Segmentation
+from hemaview.segmentation import BoxPrompt, EngineInfo, Prompt, Segmentation
 from hemaview.volumetry import Evidence, abc_over_2, corrected_volume, direct_volume
 from hemaview.volumetry.correction import measure_features
 
@@ -42,7 +42,7 @@ def test_three_readings(radius, capsys, record_property):
     assert bounds is not None
     region = tuple(slice(max(0, b.start - 4), b.stop + 4) for b in bounds)
     made = Segmentation(
-        probability[region], region, geometry, BoxPrompt.around(mask), ENGINE, np.ones(1, np.float32), 0, 0
+        probability[region], region, geometry, Prompt.of(BoxPrompt.around(mask)), ENGINE, np.ones(1, np.float32), 0, 0
     )
     scan = Volume(np.zeros(geometry.shape, np.int16), geometry, Modality.CT)
     base = measure_features(mask, Evidence.of(made))

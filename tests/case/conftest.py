@@ -9,7 +9,7 @@ import pytest
 
 from hemaview.case import Case
 from hemaview.imaging import Geometry, Modality, Volume
-from hemaview.segmentation import BoxPrompt, EngineInfo, Segmentation
+from hemaview.segmentation import BoxPrompt, EngineInfo, Prompt, Segmentation
 
 GEOMETRY = Geometry((40, 36, 20), (0.9, 0.9, 3.0), (-20.0, 11.5, 7.25))
 
@@ -37,7 +37,7 @@ def answer() -> Callable[..., Segmentation]:
         probability = (1 / (1 + np.exp(2 * (distance - radius_mm)))).astype(np.float32)
         confidence = np.where((probability > 0.5).any(axis=(1, 2)), 0.9, np.nan).astype(np.float32)
         engine = EngineInfo("test", "A soft ball", "CPU", "ab" * 32, "nothing", "Apache-2.0")
-        closed = BoxPrompt(box.corner_a, box.corner_b)
+        closed = Prompt.of(BoxPrompt(box.corner_a, box.corner_b))
         return Segmentation(probability, region, GEOMETRY, closed, engine, confidence, 0.01, 0.2, ("A note.",))
 
     return make

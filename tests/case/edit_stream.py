@@ -12,7 +12,7 @@ import numpy as np
 
 from hemaview.case import Case
 from hemaview.imaging import Geometry, Modality, Volume
-from hemaview.segmentation import BoxPrompt, EngineInfo, Segmentation
+from hemaview.segmentation import BoxPrompt, EngineInfo, Prompt, Segmentation
 
 GEOMETRY = Geometry((64, 64, 16), (1.0, 1.0, 4.0))
 ENGINE = EngineInfo("test", "Random", "CPU", "00" * 32, "nothing", "Apache-2.0")
@@ -31,7 +31,7 @@ def change(case: Case, number: int) -> None:
         case 1:
             found = rng.random(shape, dtype=np.float32)
             confidence = np.full(shape[0], 0.5, np.float32)
-            case.set_segmentation(Segmentation(found, region, GEOMETRY, box, ENGINE, confidence, 0.1, 0.2))
+            case.set_segmentation(Segmentation(found, region, GEOMETRY, Prompt.of(box), ENGINE, confidence, 0.1, 0.2))
         case 4:
             case.undo()
         case 6:

@@ -8,7 +8,7 @@ import pytest
 from hemaview.case import Case, CaseChange, ChangeKind
 from hemaview.errors import CaseError, PromptError
 from hemaview.imaging import Geometry, LabelMap, Volume
-from hemaview.segmentation import BoxPrompt, Segmentation
+from hemaview.segmentation import BoxPrompt, Prompt, Segmentation
 
 REGION = (slice(9, 11), slice(5, 12), slice(5, 15))
 
@@ -132,7 +132,7 @@ def test_a_handed_out_mask_cannot_be_written(case):
 def test_an_empty_answer_gives_an_empty_mask_not_none(case, box, answer):
     found = answer(box)
     nothing = Segmentation(
-        np.zeros_like(found.probability), found.region, found.geometry, box, found.engine,
+        np.zeros_like(found.probability), found.region, found.geometry, Prompt.of(box), found.engine,
         np.full_like(found.slice_confidence, np.nan), 0.1, 0.1,
     )  # fmt: skip
     case.set_box(box)
@@ -152,7 +152,9 @@ def test_wrong_boxes_and_foreign_masks_are_refused_and_change_nothing(case, box,
     with pytest.raises(CaseError, match="another grid"):
         case.replace_mask(LabelMap.empty(other))
     found = answer(box)
-    foreign = Segmentation(found.probability, found.region, other, box, found.engine, found.slice_confidence, 0.1, 0.1)
+    foreign = Segmentation(
+        found.probability, found.region, other, Prompt.of(box), found.engine, found.slice_confidence, 0.1, 0.1
+    )
     with pytest.raises(CaseError, match="another scan"):
         case.set_segmentation(foreign)
     with pytest.raises(CaseError):

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from hemaview.case.sample import load_sample
-from hemaview.segmentation import EngineInfo, Segmentation
+from hemaview.segmentation import EngineInfo, Prompt, Segmentation
 from hemaview.segmentation.registry import model_records
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and mounts")
@@ -35,7 +35,8 @@ class Finds:
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.01)
             cancel.raise_if_cancelled()
-        region = prompt.voxel_slices(volume.geometry)
+        prompt = Prompt.of(prompt)
+        region = prompt.boxes[0].voxel_slices(volume.geometry)
         probability = np.full([part.stop - part.start for part in region], self.level, np.float32)
         confidence = np.full(len(probability), 0.9 if self.level > 0.5 else np.nan, np.float32)
         return Segmentation(probability, region, volume.geometry, prompt, self.info, confidence, 0.1, 0.2)

@@ -8,7 +8,7 @@ from hemaview.evaluation.prompts import jittered_box, one_slice_prompt
 from hemaview.evaluation.real_cases import Group, RealCase, Standard
 from hemaview.imaging import Geometry, LabelMap, Volume
 from hemaview.imaging.reading import write_label_map
-from hemaview.segmentation import BoxPrompt, EngineInfo, Segmentation
+from hemaview.segmentation import BoxPrompt, EngineInfo, Prompt, Segmentation
 
 GEOMETRY = Geometry((40, 36, 12), (1.0, 1.0, 3.0))
 INFO = EngineInfo("threshold", "Threshold", "CPU", "0" * 64, "nothing", "Apache-2.0")
@@ -23,7 +23,7 @@ class Threshold:
         window = tuple(slice(0, n) for n in volume.array.shape)
         found = (volume.array > 50).astype(np.float32)
         return Segmentation(
-            found, window, volume.geometry, prompt, INFO, np.full(len(found), 0.9, np.float32), 0.01, 0.02
+            found, window, volume.geometry, Prompt.of(prompt), INFO, np.full(len(found), 0.9, np.float32), 0.01, 0.02
         )
 
 

@@ -40,7 +40,7 @@ def test_answer_stays_near_the_box_and_fits_the_grid(engine, name):
     assert found.probability.dtype == np.float32
     assert found.slice_confidence.shape == region[:1]
     assert found.geometry is volume.geometry
-    assert found.prompt == prompt
+    assert found.box == prompt
     assert 0 <= found.probability.min() <= found.probability.max() <= 1
     lower, upper = prompt.index_bounds(volume.geometry)
     allowed = 0.13 * (upper - lower)
@@ -159,7 +159,7 @@ def test_box_half_outside_is_cut_to_the_scan(engine):
     found = engine.segment(volume, prompt)
     assert found.region[2].start == 0
     assert found.region[0].stop == ISOTROPIC.size[2]
-    assert found.prompt == prompt
+    assert found.box == prompt
 
 
 def test_one_slice_scan_is_segmented(engine):
@@ -185,8 +185,8 @@ def test_rectangle_on_one_slice_is_closed_within_bounds(engine, name, axis):
     middle = round((lower[axis] + upper[axis]) / 2)
     prompt = BoxPrompt.from_rectangle(geometry, axis, middle, lower, upper)
     found = engine.segment(volume, prompt)
-    assert found.prompt.open_axis is None
-    low, high = found.prompt.index_bounds(geometry)
+    assert found.box.open_axis is None
+    low, high = found.box.index_bounds(geometry)
     others = [n for n in range(3) if n != axis]
     assert np.allclose(low[others], lower[others])
     assert np.allclose(high[others], upper[others])

@@ -54,7 +54,7 @@ def test_sample_is_segmented_from_a_rectangle_on_one_slice(engine, sample):
     prompt, k = one_slice_prompt(truth, 0.05, np.random.default_rng(3))
     found = engine.segment(volume, prompt, focus=k)
     assert dice(found.mask().array, truth.array) > 0.85
-    lower, upper = found.prompt.index_bounds(volume.geometry)
+    lower, upper = found.box.index_bounds(volume.geometry)
     true_lower, true_upper = BoxPrompt.around(truth).index_bounds(volume.geometry)
     assert lower[2] == pytest.approx(true_lower[2], abs=2)
     assert upper[2] == pytest.approx(true_upper[2], abs=2)

@@ -15,7 +15,7 @@ from hemaview.adaptation.fit_correction import (
 )
 from hemaview.errors import ModelError
 from hemaview.imaging import Geometry, LabelMap, Modality, Volume
-from hemaview.segmentation import BoxPrompt, EngineInfo, Segmentation
+from hemaview.segmentation import BoxPrompt, EngineInfo, Prompt, Segmentation
 from hemaview.volumetry import Evidence, corrected_volume, load_corrections, readings, save_corrections
 from hemaview.volumetry.correction import FEATURES, measure_features
 
@@ -154,7 +154,14 @@ def scene():
     region = (slice(4, 37), slice(15, 50), slice(12, 48))
     whole = LabelMap(probability > 0.5, geometry)
     segmentation = Segmentation(
-        probability[region], region, geometry, BoxPrompt.around(whole), ENGINE, np.ones(33, np.float32), 0.1, 0.2
+        probability[region],
+        region,
+        geometry,
+        Prompt.of(BoxPrompt.around(whole)),
+        ENGINE,
+        np.ones(33, np.float32),
+        0.1,
+        0.2,
     )
     volume = Volume(np.zeros(geometry.shape, np.float32), geometry, Modality.MR)
     return Scene(volume, segmentation)

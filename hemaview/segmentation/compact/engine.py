@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hemaview.errors import PromptError
 from hemaview.imaging import Volume
 from hemaview.segmentation.compact.components import (
     Rectangle,
@@ -21,7 +22,15 @@ from hemaview.segmentation.compact.depth import find_extent
 from hemaview.segmentation.compact.frame import Box, Frame
 from hemaview.segmentation.compact.networks import CoarseAnswer, FineAnswer, FineQuestion, Networks
 from hemaview.segmentation.compact.weights import load_coarse, load_fine
-from hemaview.segmentation.contract import BoxPrompt, CancelToken, EngineInfo, OnSlice, Segmentation, SliceResult
+from hemaview.segmentation.contract import (
+    BoxPrompt,
+    CancelToken,
+    EngineInfo,
+    OnSlice,
+    Prompt,
+    Segmentation,
+    SliceResult,
+)
 from hemaview.segmentation.registry import ModelRecord
 
 MOST_THREADS = 4
@@ -100,7 +109,7 @@ class CompactSegmenter:
     def segment(
         self,
         volume: Volume,
-        prompt: BoxPrompt,
+        prompt: BoxPrompt | Prompt,
         *,
         focus: int | None = None,
         on_slice: OnSlice | None = None,
@@ -108,10 +117,13 @@ class CompactSegmenter:
     ) -> Segmentation:
         """Segment what the box holds; see ``Segmenter.segment``."""
         started = time.perf_counter()
-        box = Box.of(prompt, volume)
+        drawn = Prompt.of(prompt).box
+        if drawn is None:
+            raise PromptError("There is no box; draw one round the haematoma.")
+        box = Box.of(drawn, volume)
         with self._networks.cancellable(cancel):
             job = _Job(self._networks, volume, box, focus, on_slice, started)
-            return job.run(prompt, self._info)
+            return job.run(drawn, self._info)
 
 
 class _Job:
@@ -154,7 +166,7 @@ class _Job:
             probability=probability,
             region=region,
             geometry=self._volume.geometry,
-            prompt=prompt if prompt.open_axis is None else box.prompt(self._volume.geometry),
+            prompt=Prompt.of(prompt if prompt.open_axis is None else box.prompt(self._volume.geometry)),
             engine=info,
             slice_confidence=confidence,
             seconds_first=self._seconds_first,

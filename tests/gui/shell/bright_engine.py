@@ -8,7 +8,7 @@ import time
 import numpy as np
 
 from hemaview.imaging import Volume
-from hemaview.segmentation.contract import BoxPrompt, CancelToken, EngineInfo, Segmentation, SliceResult
+from hemaview.segmentation.contract import BoxPrompt, CancelToken, EngineInfo, Prompt, Segmentation, SliceResult
 
 SIZE = (72, 80, 24)
 SPACING = (2.5, 2.5, 5.0)
@@ -40,18 +40,20 @@ class BrightEngine:
         self.calls: list[BoxPrompt] = []
         self.started = threading.Event()
 
-    def segment(self, volume: Volume, prompt: BoxPrompt, *, focus=None, on_slice=None, cancel=None) -> Segmentation:
+    def segment(
+        self, volume: Volume, prompt: BoxPrompt | Prompt, *, focus=None, on_slice=None, cancel=None
+    ) -> Segmentation:
         cancel = cancel or CancelToken()
         began = time.perf_counter()
-        box = prompt
-        if prompt.open_axis is not None:
-            lower, upper = prompt.clipped_bounds(volume.geometry)
-            lower[prompt.open_axis], upper[prompt.open_axis] = -0.5, volume.geometry.size[prompt.open_axis] - 0.5
+        box = drawn = Prompt.of(prompt).boxes[0]
+        if drawn.open_axis is not None:
+            lower, upper = drawn.clipped_bounds(volume.geometry)
+            lower[drawn.open_axis], upper[drawn.open_axis] = -0.5, volume.geometry.size[drawn.open_axis] - 0.5
             box = BoxPrompt.from_index_bounds(volume.geometry, lower, upper)
         region = box.voxel_slices(volume.geometry)
         found = (volume.array[region] > 0.66 * LESION_VALUE).astype(np.float32)
         if volume.geometry.size == SIZE:
-            self.calls.append(prompt)
+            self.calls.append(drawn)
             self.started.set()
         middle = (focus if focus is not None else (region[0].start + region[0].stop) // 2) - region[0].start
         for done, page in enumerate(sorted(range(len(found)), key=lambda n: abs(n - middle)), start=1):
@@ -67,7 +69,7 @@ class BrightEngine:
             probability=found,
             region=region,
             geometry=volume.geometry,
-            prompt=box,
+            prompt=Prompt.of(box),
             engine=self.info,
             slice_confidence=np.full(len(found), 0.9, dtype=np.float32),
             seconds_first=0.001,
