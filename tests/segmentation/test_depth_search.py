@@ -7,7 +7,7 @@ import torch
 from hemaview.segmentation.compact import crops
 from hemaview.segmentation.compact.depth import find_extent
 from hemaview.segmentation.compact.frame import Box
-from hemaview.segmentation.compact.networks import CoarseAnswer
+from hemaview.segmentation.guided.coarse_answer import CoarseAnswer
 
 SHAPE = (200, 60, 60)
 SPACING = np.array([1.0, 1.0, 1.0])

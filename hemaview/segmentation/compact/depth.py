@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hemaview.segmentation.compact.frame import Box
-from hemaview.segmentation.compact.networks import CoarseAnswer
+from hemaview.segmentation.guided.coarse_answer import CoarseAnswer
 
 _MOST_TRIES = 4
 _LARGEST_DEPTH = 2.5

@@ -20,7 +20,7 @@ from hemaview.segmentation.compact.components import (
 )
 from hemaview.segmentation.compact.depth import find_extent
 from hemaview.segmentation.compact.frame import Box, Frame
-from hemaview.segmentation.compact.networks import CoarseAnswer, FineAnswer, FineQuestion, Networks
+from hemaview.segmentation.compact.networks import FineAnswer, FineQuestion, Networks
 from hemaview.segmentation.compact.weights import load_coarse, load_fine
 from hemaview.segmentation.contract import (
     BoxPrompt,
@@ -31,6 +31,7 @@ from hemaview.segmentation.contract import (
     Segmentation,
     SliceResult,
 )
+from hemaview.segmentation.guided.coarse_answer import CoarseAnswer
 from hemaview.segmentation.registry import ModelRecord
 
 MOST_THREADS = 4

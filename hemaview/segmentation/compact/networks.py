@@ -17,30 +17,12 @@ from hemaview.segmentation.compact.components import Rectangle
 from hemaview.segmentation.compact.frame import Box, Frame
 from hemaview.segmentation.compact.tiny_sam import TinySam
 from hemaview.segmentation.contract import CancelToken
+from hemaview.segmentation.guided.coarse_answer import CoarseAnswer
 
 Window2D = tuple[slice, slice]
 
 PIECE_MARGIN = 0.15
 """How far an answer may leave its rectangle, as a share of the side and one voxel more; the network learned so."""
-
-
-@dataclass(frozen=True, eq=False)
-class CoarseAnswer:
-    """Logits (24, 48, 48) of the coarse network and where they lie in the scan."""
-
-    logits: Tensor
-    placement: crops.Placement3D
-
-    def probability(self, window: tuple[slice, slice, slice]) -> NDArray[np.float32]:
-        """Probability of the voxels of ``window`` (k, j, i); 0 where the crop ended."""
-        with torch.inference_mode():
-            placed = crops.place_3d(self.logits, self.placement, window, crops.OUTSIDE_LOGIT).sigmoid_()
-        return np.asarray(placed.numpy())
-
-    @property
-    def on_crop(self) -> NDArray[np.float32]:
-        """Probability on the crop's own grid."""
-        return np.asarray(self.logits.sigmoid().numpy())
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,31 @@
+"""What the coarse network said about a box, and how it is read on the scan's voxels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hemaview.segmentation.compact import crops
+
+
+@dataclass(frozen=True, eq=False)
+class CoarseAnswer:
+    """Logits (24, 48, 48) of the coarse network and where they lie in the scan."""
+
+    logits: Tensor
+    placement: crops.Placement3D
+
+    def probability(self, window: tuple[slice, slice, slice]) -> NDArray[np.float32]:
+        """Probability of the voxels of ``window`` (k, j, i); 0 where the crop ended."""
+        with torch.inference_mode():
+            placed = crops.place_3d(self.logits, self.placement, window, crops.OUTSIDE_LOGIT).sigmoid_()
+        return np.asarray(placed.numpy())
+
+    @property
+    def on_crop(self) -> NDArray[np.float32]:
+        """Probability on the crop's own grid."""
+        return np.asarray(self.logits.sigmoid().numpy())
