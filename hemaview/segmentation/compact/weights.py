@@ -22,11 +22,16 @@ def load_coarse(record: ModelRecord) -> CoarseNet:
     return net
 
 
-def load_fine(record: ModelRecord) -> TinySam:
-    """The fine network with batch norms folded into the convolutions; ``ModelError`` as for ``load_coarse``."""
+def load_fine(record: ModelRecord, *, folded: bool = True) -> TinySam:
+    """The fine network; ``ModelError`` as for ``load_coarse``.
+
+    Batch norms are folded into the convolutions before them unless ``folded`` is False: whoever adapts the network
+    needs it as it was trained.
+    """
     net = TinySam()
     _fill(net, record, "fine")
-    _fold_batch_norms(net)
+    if folded:
+        _fold_batch_norms(net)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's own types
     return net
 
