@@ -35,7 +35,7 @@ def degrade(rng: np.random.Generator, image: Tensor, extent_mm: tuple[float, flo
         along_rows, along_columns = rng.uniform(0.1, 1.1, 2)
         image = blur_matrix(rows, along_rows) @ image @ blur_matrix(columns, along_columns).T
     reduction = float(rng.choice([1.0, rng.uniform(1.2, 2.0), rng.uniform(2.0, 3.5)], p=[0.5, 0.3, 0.2]))
-    noise_level = float(rng.choice([0.0, rng.uniform(0.005, 0.03), rng.uniform(0.03, 0.09)], p=[0.15, 0.5, 0.35]))
+    noise_level = float(rng.choice([0.0, rng.uniform(0.005, 0.03), rng.uniform(0.03, 0.07)], p=[0.15, 0.6, 0.25]))
     if reduction > 1:
         count_r, count_c = max(16, round(rows / reduction)), max(16, round(columns / reduction))
         down_r = Axis.spanning(-0.5, rows - 0.5, count_r).sampling_matrix(rows)
@@ -67,11 +67,11 @@ def with_noise(rng: np.random.Generator, image: Tensor, level: float) -> Tensor:
 
 
 def to_bytes(rng: np.random.Generator, image: Tensor) -> Tensor:
-    """Stored as 0 to 255 between the percentiles of a display window; one in twelve upside down."""
+    """Stored as 0 to 255 between the percentiles of a display window; one in twenty upside down."""
     sample = image.flatten()[:: max(1, image.numel() // 20000)].sort().values
     low = float(sample[round(rng.uniform(0, 0.01) * (len(sample) - 1))])
     high = float(sample[round(rng.uniform(0.985, 1.0) * (len(sample) - 1))])
     image = (image - low) / max(high - low, 0.05)
-    if rng.random() < 0.08:
+    if rng.random() < 0.05:
         image = 1 - image
     return (image.clamp(0, 1) * 255).round().to(torch.uint8)

@@ -62,6 +62,13 @@ BLOOD_STAGES: dict[str, tuple[BloodStage, ...]] = {
         BloodStage((0.10, 0.70), (-0.95, -0.60), (0.0, 0.30)),
         BloodStage((-0.95, -0.50), (-0.95, -0.70), (0.0, 0.05)),
     ),
+    "dwi": (
+        BloodStage((0.40, 1.20), (0.10, 0.90), (-0.05, 0.15)),
+        BloodStage((-0.65, -0.25), (-0.65, -0.10), (0.0, 0.25)),
+        BloodStage((-0.65, -0.25), (-0.65, -0.10), (0.0, 0.25)),
+        BloodStage((0.40, 1.30), (0.20, 0.90), (-0.05, 0.15)),
+        BloodStage((-0.75, -0.30), (-0.80, -0.40), (-0.05, 0.05)),
+    ),
 }
 """Per contrast: hyperacute, acute, early subacute, late subacute, chronic."""
 
@@ -70,6 +77,14 @@ def surrounding_level(image: Tensor, field: Tensor) -> float:
     """Mean of the shell round the lesion."""
     shell = (field < -0.04) & (field > -0.3)
     return float(image[shell].mean()) if bool(shell.any()) else float(image.mean())
+
+
+def brain_level(image: Tensor, field: Tensor, anatomy: Anatomy | None) -> float:
+    """Mean of the shell round the lesion as far as it lies in the brain: bone and scalp say nothing about blood."""
+    if anatomy is None:
+        return surrounding_level(image, field)
+    shell = (field < -0.04) & (field > -0.5) & (anatomy.outside_mm < -1.5)
+    return float(image[shell].mean()) if bool(shell.any()) else surrounding_level(image, field)
 
 
 def cover(field: Tensor, softness: float) -> Tensor:
@@ -101,10 +116,20 @@ def oedema(
 
 
 def paint_bright_whole(
-    rng: np.random.Generator, grid: PaintGrid, half: float, image: Tensor, field: Tensor, anatomy: Anatomy | None
+    rng: np.random.Generator,
+    grid: PaintGrid,
+    half: float,
+    image: Tensor,
+    field: Tensor,
+    anatomy: Anatomy | None,
+    *,
+    faint: bool = False,
 ) -> Painted:
-    """A whole tumour as FLAIR and T2 show it: bright swelling that keeps some anatomy, often with a different core."""
-    offset = rng.uniform(0.12, 0.6)
+    """A whole tumour as FLAIR and T2 show it: bright swelling that keeps some anatomy, often with a different core.
+
+    ``faint`` keeps it darker than fluid, as T2 does.
+    """
+    offset = rng.uniform(0.08, 0.4) if faint else rng.uniform(0.1, 0.6)
     base = surrounding_level(image, field)
     # The swelling fades outwards: its margin may have little more than a quarter of the full contrast.
     most = 0.72 if offset > 0.25 else 0.45
@@ -117,7 +142,9 @@ def paint_bright_whole(
         level = base + (rng.uniform(-0.35, 0.25) if rng.random() < 0.6 else offset * rng.uniform(0.5, 1.6))
         weight = cover(core, rng.uniform(0.05, 0.3)) * rng.uniform(0.5, 1)
         inside = inside * (1 - weight) + level * weight
-    weight = cover(field, float(np.exp(rng.uniform(np.log(0.04), np.log(0.4)))))
+    softness = float(np.exp(rng.uniform(np.log(0.04), np.log(0.4))))
+    # A reader draws the swelling where it begins, not where it is half as bright as within.
+    weight = cover(field - softness * rng.uniform(0, 0.3), softness)
     return Painted(image * (1 - weight) + inside * weight, field)
 
 
@@ -131,26 +158,38 @@ def paint_core(
     bright = base + rng.uniform(0.15, 0.7)
     dim = base + rng.uniform(-0.38, 0.08)
     width = rng.uniform(0.05, 0.28)
+    # Readers draw round what enhances, its dim outer part included: the target is a little wider than what is seen.
+    wider = float(rng.choice([0.0, rng.uniform(0, 0.05), rng.uniform(0.05, 0.16)], p=[0.25, 0.5, 0.25]))
+    seen = field - wider
     wobble = smooth_noise(rng, grid, half * rng.uniform(0.25, 0.8))
-    style = rng.choice(["ring", "cells", "patchy", "solid", "faint"], p=[0.42, 0.15, 0.2, 0.13, 0.10])
+    style = rng.choice(["ring", "cells", "patchy", "part", "solid", "faint"], p=[0.40, 0.13, 0.14, 0.13, 0.12, 0.08])
     if style == "ring":
-        lit = cover(width * (1 + 0.5 * wobble) - field, width)
+        lit = cover(width * (1 + 0.5 * wobble) - seen, width)
         if rng.random() < 0.5:
             gaps = smooth_noise(rng, grid, half * rng.uniform(0.5, 1.2))
             lit = lit * torch.sigmoid(4 * (gaps + rng.uniform(0.0, 1.2)))
     elif style == "cells":
         walls = cover(rng.uniform(0.15, 0.4) - wobble.abs(), 0.4)
-        lit = torch.maximum(walls, cover(width - field, width))
+        lit = torch.maximum(walls, cover(width - seen, width))
     elif style == "patchy":
         lit = torch.sigmoid(rng.uniform(2, 8) * (wobble + rng.uniform(-0.6, 0.8)))
+    elif style == "part":
+        # Only a part takes up contrast; the rest of the tumour is told from the brain by little.
+        gaps = smooth_noise(rng, grid, half * rng.uniform(0.6, 1.4))
+        lit = torch.sigmoid(rng.uniform(4, 12) * (gaps + rng.uniform(-0.5, 0.7)))
+        dim = base + rng.uniform(-0.16, 0.06)
     elif style == "solid":
         lit = 1 - rng.uniform(0, 0.4) * torch.sigmoid(2 * wobble)
     else:
         lit = rng.uniform(0.1, 0.4) * torch.sigmoid(2 * wobble)
     inside = bright * lit + dim * (1 - lit)
     inside = inside + rng.uniform(0, 0.05) * smooth_noise(rng, grid, half * rng.uniform(0.1, 0.4))
-    weight = cover(field, rng.uniform(0.03, 0.16))
-    return Painted(image * (1 - weight) + inside * weight, field)
+    weight = cover(seen, rng.uniform(0.03, 0.16))
+    painted = image * (1 - weight) + inside * weight
+    if wider > 0.05 and rng.random() < 0.6:
+        rim = cover(field, 0.1) * (1 - weight) * rng.uniform(0.05, 0.35)
+        painted = painted * (1 - rim) + bright * rim
+    return Painted(painted, field)
 
 
 def paint_blood_mr(
@@ -163,24 +202,32 @@ def paint_blood_mr(
     contrast: str,
 ) -> Painted:
     """A haematoma on MR at one of five stages; the target is the clot without its oedema."""
-    stage = BLOOD_STAGES[contrast][int(rng.integers(5))]
-    base = surrounding_level(image, field)
+    number = int(rng.integers(5))
+    stage = BLOOD_STAGES[contrast][number]
+    # Blood ages from the rim inwards: the rim may be a stage ahead of the core.
+    older = BLOOD_STAGES[contrast][min(4, number + int(rng.random() < 0.35))]
+    base = brain_level(image, field, anatomy)
     if rng.random() < 0.8:
         image, _ = oedema(
             rng, grid, half, image, field, anatomy, base * rng.uniform(*stage.oedema), rng.uniform(0.08, 0.6)
         )
-    core, rim = base * (1 + rng.uniform(*stage.core)), base * (1 + rng.uniform(*stage.rim))
+    core, rim = base * (1 + rng.uniform(*stage.core)), base * (1 + rng.uniform(*older.rim))
     wobble = smooth_noise(rng, grid, half * rng.uniform(0.3, 1.0))
     width = rng.uniform(0.05, 0.4)
     lit = cover(width * (1 + 0.5 * wobble) - field, width * rng.uniform(0.5, 2))
     inside = rim * lit + core * (1 - lit)
     inside = inside + base * rng.uniform(0, 0.12) * smooth_noise(rng, grid, half * rng.uniform(0.15, 0.6))
-    if rng.random() < 0.08:
+    if rng.random() < 0.12:
         inside = _with_level(rng, grid, half, inside, base * rng.uniform(-0.4, 0.4))
-    weight = cover(field, rng.uniform(0.03, 0.2))
+    seen = field
+    if contrast == "t2star" and rim < base:
+        # Iron darkens the tissue beside it; the clot itself is no larger for that.
+        seen = field + min(rng.uniform(0, 3.0) / half, 0.15)
+    weight = cover(seen, rng.uniform(0.03, 0.2))
     painted = image * (1 - weight) + inside * weight
     # Without contrast against both its oedema and the brain, the edge would be a guess.
-    if abs(rim - surrounding_level(painted, field)) < 0.07 and abs(core - surrounding_level(painted, field)) < 0.07:
+    outside = brain_level(painted, seen, anatomy)
+    if abs(rim - outside) < 0.07 and abs(core - outside) < 0.07:
         painted = painted + weight * float(rng.choice([-1.0, 1.0])) * rng.uniform(0.12, 0.3)
     return Painted(painted, field)
 
@@ -189,7 +236,7 @@ def paint_blood_ct(
     rng: np.random.Generator, grid: PaintGrid, half: float, image: Tensor, field: Tensor, anatomy: Anatomy | None
 ) -> Painted:
     """A fresh clot on CT: 15 to 45 HU above the brain, its oedema 5 to 20 HU below."""
-    base = surrounding_level(image, field)
+    base = brain_level(image, field, anatomy)
     if rng.random() < 0.7:
         image, _ = oedema(rng, grid, half, image, field, anatomy, -rng.uniform(0.04, 0.2), rng.uniform(0.08, 0.6))
     offset = rng.uniform(0.15, 0.45)
@@ -201,6 +248,58 @@ def paint_blood_ct(
         inside = _with_level(rng, grid, half, inside, -offset * rng.uniform(0.4, 0.8))
     weight = cover(field, rng.uniform(0.03, 0.22))
     return Painted(image * (1 - weight) + inside * weight, field)
+
+
+def paint_extra_axial_ct(
+    rng: np.random.Generator, grid: PaintGrid, half: float, image: Tensor, field: Tensor, anatomy: Anatomy | None
+) -> Painted:
+    """Blood between bone and brain on CT: fresh and bright, mixed, or old and as dark as fluid."""
+    base = brain_level(image, field, anatomy)
+    age = rng.choice(["fresh", "mixed", "old"], p=[0.72, 0.18, 0.1])
+    offset = -rng.uniform(0.08, 0.2) if age == "old" else rng.uniform(0.1, 0.4)
+    inside = base + offset + 0.03 * smooth_noise(rng, grid, half * rng.uniform(0.15, 0.5))
+    if age == "mixed":
+        swirl = torch.sigmoid(rng.uniform(2, 6) * smooth_noise(rng, grid, half * rng.uniform(0.25, 0.8)))
+        inside = inside - offset * rng.uniform(0.4, 1.2) * swirl
+    weight = cover(field, rng.uniform(0.02, 0.08))
+    return Painted(image * (1 - weight) + inside * weight, field)
+
+
+def paint_stroke(
+    rng: np.random.Generator, grid: PaintGrid, half: float, image: Tensor, field: Tensor, *, bright: bool
+) -> Painted:
+    """An infarct: grey and white matter alike swollen and bright, very bright where diffusion shows it."""
+    base = surrounding_level(image, field)
+    offset = rng.uniform(0.25, 0.9) if bright else rng.uniform(0.08, 0.4)
+    wobble = smooth_noise(rng, grid, half * rng.uniform(0.3, 0.9))
+    inside = (
+        base + offset * (1 - rng.uniform(0, 0.5) * torch.sigmoid(2 * wobble)) + rng.uniform(0, 0.5) * (image - base)
+    )
+    softness = rng.uniform(0.04, 0.3)
+    weight = cover(field - softness * rng.uniform(0, 0.25), softness)
+    return Painted(image * (1 - weight) + inside * weight, field)
+
+
+def paint_clot_with_oedema(
+    rng: np.random.Generator,
+    grid: PaintGrid,
+    half: float,
+    image: Tensor,
+    field: Tensor,
+    anatomy: Anatomy | None,
+    contrast: str,
+) -> Painted:
+    """A haematoma whose box was drawn round its oedema: clot and oedema together are the target."""
+    width = rng.uniform(0.15, 0.5)
+    clot = field - width
+    base = brain_level(image, field, anatomy)
+    offset = -rng.uniform(0.08, 0.24) if contrast == "ct" else rng.uniform(0.12, 0.4)
+    image, shell = oedema(rng, grid, half, image, clot, anatomy, offset, width)
+    target = torch.maximum(torch.minimum(shell, field + 0.15), clot)
+    level = rng.uniform(0.15, 0.45) if contrast == "ct" else base * rng.uniform(-0.6, 0.5)
+    inside = base + level + 0.04 * smooth_noise(rng, grid, half * rng.uniform(0.15, 0.6))
+    weight = cover(clot, rng.uniform(0.03, 0.2))
+    return Painted(image * (1 - weight) + inside * weight, target)
 
 
 def paint_any(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hemaview.adaptation.backgrounds import Head, load_heads
 from hemaview.adaptation.phantoms.acquisition import degrade, into_slices, slice_matrix, with_noise
-from hemaview.adaptation.phantoms.appearance import BLOOD_STAGES, add_distractors, paint_blood_ct, paint_blood_mr
+from hemaview.adaptation.phantoms.appearance import add_distractors, paint_blood_ct, paint_blood_mr
 from hemaview.adaptation.phantoms.fields import PaintGrid, blur_matrix
 from hemaview.adaptation.phantoms.samples import without_crumbs
 from hemaview.adaptation.phantoms.scene import CONTRASTS, Scene, TissueLevels, anatomy_of, compose, cut_head, vary
@@ -25,6 +25,7 @@ FIRST_SEED = 2_000_000
 """Added to the caller's seed; training uses seeds far below."""
 
 _FAMILIES = {"compact": 0.44, "lobed": 0.17, "fingers": 0.14, "pieces": 0.12, "bridged": 0.13}
+_CONTRASTS = ("t1", "t2", "flair", "t2star")
 _TYPICAL_FILL = 0.36
 _MR_SCALE = 700.0
 
@@ -65,7 +66,7 @@ def _head() -> Head:
 def _draw_plan(rng: np.random.Generator, modality: Modality) -> HeldOutPlan:
     volume = float(np.clip(MEDIAN_ML * np.exp(SIGMA_LOG * rng.standard_normal()), *LIMITS_ML))
     family = str(rng.choice(list(_FAMILIES), p=list(_FAMILIES.values())))
-    contrast = "ct" if modality is Modality.CT else str(rng.choice(list(BLOOD_STAGES)))
+    contrast = "ct" if modality is Modality.CT else str(rng.choice(_CONTRASTS))
     pixel = rng.uniform(0.45, 1.0)
     depth = float(rng.choice([1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 5.0, 6.0]))
     return HeldOutPlan(volume, family, contrast, (pixel, pixel, depth))

@@ -20,7 +20,10 @@ from hemaview.adaptation.phantoms.appearance import (
     paint_blood_ct,
     paint_blood_mr,
     paint_bright_whole,
+    paint_clot_with_oedema,
     paint_core,
+    paint_extra_axial_ct,
+    paint_stroke,
     surrounding_level,
 )
 from hemaview.adaptation.phantoms.fields import PaintGrid
@@ -41,16 +44,51 @@ from hemaview.adaptation.phantoms.shapes import FAMILIES, lesion_field
 SAMPLE_SHAPE = (32, 96, 96)
 """Most slices, rows and columns of a stored sample."""
 
-KINDS: dict[str, float] = {"whole": 0.29, "core": 0.29, "blood_ct": 0.17, "blood_mr": 0.13, "any": 0.12}
+KINDS: dict[str, float] = {
+    "whole": 0.25,
+    "core": 0.30,
+    "blood_ct": 0.15,
+    "blood_mr": 0.10,
+    "extra_axial": 0.07,
+    "stroke": 0.04,
+    "oedema": 0.04,
+    "any": 0.05,
+}
 """Share of each appearance."""
 
-_FAVOURED = {("whole", "infiltrating"): 2.0, ("blood_ct", "crescent"): 3.0}
+_FAVOURED = {
+    ("whole", "infiltrating"): 2.5,
+    ("blood_ct", "crescent"): 0.3,
+    ("blood_ct", "infiltrating"): 0.3,
+    ("core", "infiltrating"): 0.3,
+    ("core", "crescent"): 0.3,
+    ("core", "pieces"): 1.6,
+    ("core", "bridged"): 1.4,
+    ("stroke", "infiltrating"): 0.5,
+}
 """Which shape families are how many times more common in one kind of lesion than overall."""
-_CRESCENT_SIZE = 1.5
+_STRIPPED = {
+    "whole": 0.45,
+    "core": 0.4,
+    "blood_ct": 0.1,
+    "blood_mr": 0.2,
+    "extra_axial": 0.0,
+    "stroke": 0.15,
+    "oedema": 0.2,
+    "any": 0.35,
+}
+"""How often the skull is taken off; clinical scans of blood and stroke keep it."""
 _COVER = 2.1
+_CRESCENT_COVER = 1.75
 _DEPTH_COVER = 1.65
+_AIR_LEVEL = -0.45
+"""Air on a CT limited to soft tissue: as far below grey matter as that range allows."""
 _MIN_VOXELS = 60
-_THICKNESS_MM = (1.0, 1.0, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 5.0, 6.0, 7.0)
+_BONE_FROM = 0.95
+"""A CT scene's levels from here on are bone."""
+_MIN_SLICES = 5
+_FEW_SLICES = 3
+_THICKNESS_MM = (1.0, 1.0, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 5.0, 6.0, 6.5, 7.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +108,8 @@ def training_sample(rng: np.random.Generator, heads: Sequence[Head]) -> Sample:
         if sample is None:
             continue
         fill = box_fill(sample.mask)
-        if fill < 0.06 or rng.random() > keep_probability(fill, sample.kind):
+        few = int(sample.mask.any(axis=(1, 2)).sum()) <= _FEW_SLICES
+        if fill < 0.04 or rng.random() > (0.8 if few else keep_probability(fill, sample.kind)):
             continue
         return sample
 
@@ -93,28 +132,38 @@ def _attempt(rng: np.random.Generator, heads: Sequence[Head]) -> Sample | None:
     kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
     shares = np.array([FAMILIES[name] * _FAVOURED.get((kind, name), 1.0) for name in FAMILIES])
     family = str(rng.choice(list(FAMILIES), p=shares / shares.sum()))
-    size_mm = float(np.exp(rng.uniform(np.log(9), np.log(95))))
-    if family == "crescent":
-        size_mm *= _CRESCENT_SIZE
+    if kind == "extra_axial":
+        family = "crescent"
+    crescent = family == "crescent"
+    size_mm = float(np.exp(rng.uniform(np.log(13 if kind in ("whole", "core") else 9), np.log(95))))
+    if crescent:
+        size_mm = float(np.exp(rng.uniform(np.log(35), np.log(130))))
     ratio = rng.uniform(0.6, 1.25)
-    grid = PaintGrid(SAMPLE_SHAPE, (_DEPTH_COVER * size_mm * ratio, _COVER * size_mm, _COVER * size_mm))
+    thickness = float(rng.choice(_THICKNESS_MM))
+    cover = _CRESCENT_COVER if crescent else _COVER
+    # A small lesion on thick slices keeps its few slices: the grid grows in depth, not the number of slices.
+    depth = max(_DEPTH_COVER * size_mm * ratio, _MIN_SLICES * thickness)
+    grid = PaintGrid(SAMPLE_SHAPE, (depth, cover * size_mm, cover * size_mm))
     contrast = _contrast(rng, kind)
-    scene = paint_scene(rng, grid, heads, contrast, near_surface=family == "crescent")
+    scene = paint_scene(rng, grid, heads, contrast, near_surface=crescent or (kind == "stroke" and rng.random() < 0.6))
     half = size_mm / 2
-    field = lesion_field(rng, grid, half, scene.anatomy, family)
-    if not _fits(field):
+    field = lesion_field(rng, grid, half, scene.anatomy, family, depth_mm=_DEPTH_COVER * size_mm * ratio)
+    if crescent and contrast == "ct":
+        field = beside_bone(field, scene)
+    if not _fits(field, crescent):
         return None
     painted = paint_lesion(rng, grid, half, scene, field, kind, contrast)
+    if not _fits(painted.target, crescent):
+        return None
     level = float(painted.image[painted.target > 0].mean()) if bool((painted.target > 0).any()) else 0.5
     image = add_distractors(rng, grid, half, painted.image, painted.target, level)
-    thickness = float(rng.choice(_THICKNESS_MM))
-    slices = int(np.clip(round(grid.extent_mm[0] / thickness), 5, SAMPLE_SHAPE[0]))
+    slices = int(np.clip(round(grid.extent_mm[0] / thickness), _MIN_SLICES, SAMPLE_SHAPE[0]))
     matrix = slice_matrix(SAMPLE_SHAPE[0], slices, float(rng.choice([1.0, 0.8])))
     mask = without_crumbs((into_slices((painted.target > 0).float(), matrix) > 0.5).numpy())
     if mask.sum() < _MIN_VOXELS or not mask.any(axis=(1, 2)).sum() >= 2:
         return None
     image = degrade(rng, into_slices(image, matrix), grid.extent_mm)
-    if scene.anatomy is not None and rng.random() < 0.35:
+    if scene.anatomy is not None and rng.random() < _STRIPPED[kind]:
         outside = into_slices(scene.anatomy.outside_mm, matrix)
         # Brain extraction cuts at the brain's surface and sets the rest to 0, or to the mean's negative z-score.
         image = torch.where(outside < rng.uniform(-1, 2), image, 0.0 if rng.random() < 0.7 else rng.uniform(-0.5, 0))
@@ -130,8 +179,14 @@ def _contrast(rng: np.random.Generator, kind: str) -> str:
         return str(rng.choice(["t1c", "t1", "random"], p=[0.7, 0.2, 0.1]))
     if kind == "blood_ct":
         return "ct"
+    if kind == "extra_axial":
+        return str(rng.choice(["ct", "flair", "t1"], p=[0.8, 0.1, 0.1]))
     if kind == "blood_mr":
         return str(rng.choice(list(BLOOD_STAGES)))
+    if kind == "stroke":
+        return str(rng.choice(["dwi", "t2", "flair"], p=[0.45, 0.3, 0.25]))
+    if kind == "oedema":
+        return str(rng.choice(["ct", "flair", "t2"], p=[0.5, 0.3, 0.2]))
     return "random"
 
 
@@ -141,11 +196,13 @@ def paint_scene(
     """A background of the named contrast: tissue maps recomposed, or a template's own picture with a random curve."""
     if contrast == "random" and rng.random() < 0.25:
         return Scene(texture(rng, grid), None)
-    own = _own_picture(rng, heads, contrast)
+    # The CT template's bone is too blurred to tell where blood under it would end.
+    own = None if near_surface and contrast == "ct" else _own_picture(rng, heads, contrast)
     head = own if own is not None else heads[int(rng.integers(len(heads))) if rng.random() < 0.3 else 0]
     centres = head.inside
     if near_surface:
-        centres = centres[head.maps[3][tuple(centres.T)].numpy() > -12]
+        high = centres[:, 0] > np.quantile(centres[:, 0], 0.3)
+        centres = centres[(head.maps[3][tuple(centres.T)].numpy() > -12) & high]
     centre = centres[int(rng.integers(len(centres)))]
     maps = cut_head(rng, head, grid, axial=rng.random() < 0.8, centre=centre)
     if own is not None:
@@ -157,7 +214,10 @@ def paint_scene(
     if contrast == "ct":
         white = levels.grey - rng.uniform(0.0, 0.08)
         levels = TissueLevels(levels.grey, white, levels.grey - rng.uniform(0.15, 0.32), levels.bone, levels.scalp)
-    image = compose(rng, grid, maps, levels, with_skull=rng.random() < 0.75)
+    with_skull = rng.random() < (0.97 if near_surface and contrast == "ct" else 0.75)
+    image = compose(rng, grid, maps, levels, with_skull=with_skull)
+    if contrast == "ct" and rng.random() < 0.6:
+        image = torch.where(image < 0.1, _AIR_LEVEL, image)
     return Scene(image, anatomy_of(maps))
 
 
@@ -180,7 +240,15 @@ def paint_lesion(
 ) -> Painted:
     """The scene with a lesion of the named appearance."""
     if kind == "whole":
-        return paint_bright_whole(rng, grid, half, scene.image, field, scene.anatomy)
+        return paint_bright_whole(rng, grid, half, scene.image, field, scene.anatomy, faint=contrast == "t2")
+    if kind == "stroke":
+        return paint_stroke(rng, grid, half, scene.image, field, bright=contrast == "dwi")
+    if kind == "oedema":
+        return paint_clot_with_oedema(rng, grid, half, scene.image, field, scene.anatomy, contrast)
+    if kind == "extra_axial" and contrast == "ct":
+        return paint_extra_axial_ct(rng, grid, half, scene.image, field, scene.anatomy)
+    if kind == "extra_axial":
+        return paint_blood_mr(rng, grid, half, scene.image, field, scene.anatomy, contrast)
     if kind == "core":
         return paint_core(rng, grid, half, scene.image, field, scene.anatomy)
     if kind == "blood_ct":
@@ -190,11 +258,24 @@ def paint_lesion(
     return paint_any(rng, grid, half, scene.image, field, scene.anatomy)
 
 
-def _fits(field: torch.Tensor) -> bool:
+def beside_bone(field: torch.Tensor, scene: Scene) -> torch.Tensor:
+    """A crescent in one piece that ends where the scene's bone begins, as blood under the skull does."""
+    limited = torch.minimum(field, (_BONE_FROM - scene.image) * 0.5)
+    labels, count = ndimage.label((limited > 0).numpy())
+    if count < 2:
+        return limited
+    inner = np.ones(labels.shape, np.float32) if scene.anatomy is None else scene.anatomy.outside_mm.numpy() < 3
+    largest = int(np.argmax(np.bincount(labels.ravel(), weights=inner.ravel())[1:])) + 1
+    others = torch.from_numpy((labels > 0) & (labels != largest))
+    return torch.where(others, -limited.abs() - 0.01, limited)
+
+
+def _fits(field: torch.Tensor, crescent: bool = False) -> bool:
     """Whether the lesion is neither tiny on its grid nor cut off by it."""
     inside = field > 0
     lines = [inside.any(dim=2).any(dim=1), inside.any(dim=2).any(dim=0), inside.any(dim=1).any(dim=0)]
-    for line, low, high in zip(lines, (0.2, 0.22, 0.22), (0.78, 0.72, 0.72), strict=True):
+    least = (0.2, 0.1, 0.1) if crescent else (0.15, 0.22, 0.22)
+    for line, low, high in zip(lines, least, (0.78, 0.72, 0.72), strict=True):
         found = line.nonzero().flatten()
         if len(found) == 0:
             return False

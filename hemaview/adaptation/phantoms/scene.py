@@ -41,6 +41,7 @@ CONTRASTS: dict[str, TissueLevels] = {
     "flair": TissueLevels(0.50, 0.42, 0.12, 0.05, 0.55),
     "t2star": TissueLevels(0.55, 0.48, 0.80, 0.03, 0.40),
     "t1c": TissueLevels(0.48, 0.60, 0.22, 0.08, 0.95),
+    "dwi": TissueLevels(0.42, 0.36, 0.14, 0.02, 0.10),
     "ct": TissueLevels(0.50, 0.46, 0.22, 1.60, 0.35),
 }
 

@@ -14,13 +14,13 @@ from torch import Tensor
 from hemaview.adaptation.phantoms.fields import PaintGrid, smooth_noise
 
 FAMILIES: dict[str, float] = {
-    "compact": 0.22,
+    "compact": 0.21,
     "lobed": 0.24,
-    "bridged": 0.12,
+    "bridged": 0.14,
     "fingers": 0.10,
-    "pieces": 0.09,
+    "pieces": 0.10,
     "infiltrating": 0.18,
-    "crescent": 0.05,
+    "crescent": 0.03,
 }
 """Share of each shape family; real lesions fill their box less than ellipsoids do, hence the many irregular ones."""
 
@@ -42,15 +42,19 @@ def lesion_field(
     half_size_mm: float,
     anatomy: Anatomy | None,
     family: str | None = None,
+    depth_mm: float | None = None,
 ) -> Tensor:
-    """A random level set of about ``half_size_mm`` round the grid's centre; float32 of the grid's shape."""
+    """A random level set of about ``half_size_mm`` round the grid's centre; float32 of the grid's shape.
+
+    ``depth_mm`` replaces the grid's own depth as the measure of how flat or tall the lesion is.
+    """
     names = list(FAMILIES)
     if family is None:
         family = names[int(rng.choice(len(names), p=np.array(list(FAMILIES.values()))))]
     if family in ("infiltrating", "crescent") and anatomy is None:
         family = "lobed"
     # Lesions are flatter, taller or deeper than they are wide; the grid's own extent carries the z ratio.
-    stretch = grid.extent_mm[0] / grid.extent_mm[1]
+    stretch = (depth_mm or grid.extent_mm[0]) / grid.extent_mm[1]
     z, y, x = grid.coordinates(half_size_mm)
     x, y, z = _warped(rng, grid, half_size_mm, x, y, z / (stretch * 1.25))
     field = _BUILDERS[family](rng, grid, half_size_mm, (x, y, z), anatomy)
@@ -177,9 +181,12 @@ def _crescent(
     """A shell along the brain's surface, thinning towards its ends, as extra-axial blood has."""
     assert anatomy is not None
     x, y, z = xyz
+    lens = rng.random() < 0.25
     reach = 1 - (x * x + y * y + z * z).sqrt() / rng.uniform(0.95, 1.25)
-    thickness = rng.uniform(4, 16) * reach.clamp(0, 1) ** rng.uniform(0.3, 0.8)
-    outer = rng.uniform(-1, 4)
+    thickest = rng.uniform(9, 26) if lens else rng.uniform(6, 15)
+    wobble = 1 + rng.uniform(0, 0.35) * smooth_noise(rng, grid, half * rng.uniform(0.4, 1.0))
+    thickness = thickest * reach.clamp(0, 1) ** rng.uniform(0.5, 1.0 if lens else 0.7) * wobble.clamp_min(0.2)
+    outer = rng.uniform(1, 5)
     depth = outer - anatomy.outside_mm
     return torch.minimum(torch.minimum(depth, thickness - depth) / half, reach)
 
