@@ -1,4 +1,4 @@
-"""A case: scans, box, mask and readings, saved change by change. Complete without a window."""
+"""A case: scans, prompt, mask and readings, saved change by change. Complete without a window."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hemaview.case import export
-from hemaview.case.history import Marks
+from hemaview.case import edits, export, prompting
+from hemaview.case.content import CaseContent
 from hemaview.case.journal import Journal, Record
 from hemaview.case.loading import load_entry
 from hemaview.case.opening import OpenCase, create_case, open_case
 from hemaview.case.patches import (
     MaskPatch,
     Region,
-    hull,
     region_from_json,
     region_shape,
     region_to_json,
@@ -29,43 +28,34 @@ from hemaview.case.patches import (
 from hemaview.case.records import (
     ScanEntry,
     SegmentationRecord,
-    box_to_json,
     fingerprint,
     geometry_to_json,
+    prompt_to_json,
     utc_now,
 )
 from hemaview.case.signal import Signal
-from hemaview.case.snapshot import Derived, Snapshot
-from hemaview.case.state import CaseChange, ChangeKind, Work
+from hemaview.case.state import CaseChange, ChangeKind
 from hemaview.errors import CaseError
 from hemaview.imaging import LabelMap, Volume
-from hemaview.segmentation import BoxPrompt, Segmentation
-from hemaview.surface import Mesh, PrintReport
-from hemaview.volumetry import Reading, TadaMeasurement
+from hemaview.segmentation import BoxPrompt, Prompt, Segmentation
+from hemaview.surface import PrintReport
 
 
-class Case:
-    """One patient's scans with one box and one mask each, in a folder that always holds what is shown.
+class Case(CaseContent):
+    """One patient's scans with one prompt and one mask each, in a folder that always holds what is shown.
 
     Made by ``create`` or ``open``. Every change is written to the journal and synced to the disk first,
     then takes effect, then ``changed`` tells the listeners. A change that cannot be saved raises
     ``CaseError`` and does not happen. Methods and properties belong to one thread (the window's);
-    ``snapshot()`` gives worker threads something that never changes under them. ``box``, ``mask``,
-    ``segmentation``, ``edited`` and the readings are those of the active scan.
+    ``snapshot()`` gives worker threads something that never changes under them. ``prompt``, ``mask``,
+    ``segmentation``, ``edited``, ``checked`` and the readings are those of the active scan.
     """
 
     def __init__(self, opened: OpenCase) -> None:
-        self.directory = opened.directory
-        self.id: str = opened.header["id"]
-        self.created: str = opened.header["created"]
-        self.notes = opened.notes
+        super().__init__(opened)
         self.changed: Signal[CaseChange] = Signal()
         self._lock = opened.lock
-        self._journal = opened.journal
-        self._state = opened.state
         self._blobs = opened.blobs
-        self._revision = 0
-        self._snapshot: Snapshot | None = None
 
     @classmethod
     def create(cls, root: Path) -> Case:
@@ -109,104 +99,6 @@ class Case:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    # Looking
-
-    @property
-    def read_only(self) -> bool:
-        """Whether changes are refused, because the folder cannot be written or the case was closed."""
-        return self._journal is None
-
-    @property
-    def name(self) -> str:
-        """The first scan's name, or the folder's while there is none."""
-        return next((entry.name for entry in self._state.scans.values()), self.directory.name)
-
-    @property
-    def scans(self) -> tuple[ScanEntry, ...]:
-        """All scans in the order they were added."""
-        return tuple(self._state.scans.values())
-
-    @property
-    def active_scan(self) -> ScanEntry | None:
-        """The scan that box, mask and readings belong to; None in an empty case."""
-        return None if self._state.active_id is None else self._state.scans[self._state.active_id]
-
-    @property
-    def box(self) -> BoxPrompt | None:
-        """The active scan's box."""
-        return self._work.marks.box
-
-    @property
-    def mask(self) -> LabelMap | None:
-        """The active scan's mask; its array is read-only and never changes. None before the first one."""
-        return self._work.mask
-
-    @property
-    def segmentation(self) -> SegmentationRecord | None:
-        """What the mask came from; None for a mask made by hand alone."""
-        return self._work.marks.segmentation
-
-    @property
-    def edited(self) -> bool:
-        """Whether a hand changed the mask since the engine's last answer."""
-        return self._work.marks.edited
-
-    @property
-    def can_undo(self) -> bool:
-        """Whether there is a step to undo."""
-        return not self.read_only and self._state.history.last is not None
-
-    @property
-    def can_redo(self) -> bool:
-        """Whether there is an undone step to do again."""
-        return not self.read_only and self._state.history.next is not None
-
-    @property
-    def undo_text(self) -> str:
-        """What ``undo`` would take back, for example "Draw box"; empty when nothing."""
-        step = self._state.history.last
-        return step.text if step else ""
-
-    @property
-    def redo_text(self) -> str:
-        """What ``redo`` would do again; empty when nothing."""
-        step = self._state.history.next
-        return step.text if step else ""
-
-    @property
-    def history_bytes(self) -> int:
-        """Memory kept for undo and redo."""
-        return self._state.history.memory
-
-    @property
-    def revision(self) -> int:
-        """A number that grows with every change of a mask, a segmentation or the choice of scan."""
-        return self._revision
-
-    def snapshot(self, scan_id: str | None = None) -> Snapshot:
-        """An immutable view of the active scan's work (or of ``scan_id``), for worker threads and exports.
-
-        Raises ``CaseError`` when the case holds no such scan.
-        """
-        entry = self._entry(scan_id)
-        if entry.id != self._state.active_id:
-            return self._view(entry, Derived())
-        if self._snapshot is None:
-            self._snapshot = self._view(entry, Derived())
-        return self._snapshot
-
-    def readings(self) -> tuple[Reading, Reading, Reading]:
-        """Direct, Tada and corrected volume of the active scan's mask; computed once per revision."""
-        return self.snapshot().readings()
-
-    def tada(self) -> TadaMeasurement | None:
-        """A, B, C of the active scan's mask; None without voxels."""
-        return self.snapshot().tada()
-
-    def mesh(self) -> Mesh | None:
-        """The surface of the active scan's mask in LPS mm; None without voxels."""
-        return self.snapshot().mesh()
 
     # Changing
 
@@ -256,25 +148,36 @@ class Case:
         self._commit(record, lambda: self._attach(scan_id, volume))
         return self._state.scans[scan_id]
 
+    def set_prompt(self, prompt: Prompt, text: str) -> bool:
+        """Set the active scan's boxes and points: one undo step called ``text``, which the mask found joins.
+
+        Returns whether anything changed. Slices in ``fixed`` are not kept: they are the mask's. Raises
+        ``PromptError`` for a box outside the scan or without area and for a point outside the scan.
+        """
+        entry = self._entry(None)
+        prompt = replace(prompt, fixed=())
+        if prompt == self.prompt:
+            return False
+        prompting.check_prompt(prompt, entry.geometry)
+        self._step(entry, text, {"prompt": prompt_to_json(prompt)})
+        return True
+
     def set_box(self, box: BoxPrompt | None) -> None:
-        """Set or remove the active scan's box: one undo step, which the mask found in it will join.
+        """Set the active scan's only box, or remove boxes and points: one undo step, which the mask found joins.
 
         Raises ``PromptError`` for a box outside the scan or without area.
         """
-        entry = self._entry(None)
-        if box == self.box:
-            return
-        if box is not None:
-            box.clipped_bounds(entry.geometry)
         text = "Remove box" if box is None else "Draw box" if self.box is None else "Adjust box"
-        self._step(entry, text, {"box": box_to_json(box)})
+        self.set_prompt(Prompt() if box is None else Prompt.of(box), text)
 
-    def set_segmentation(self, segmentation: Segmentation, *, scan_id: str | None = None) -> None:
-        """Replace the mask by an engine's answer, and the box by the one the engine used.
+    def set_segmentation(
+        self, segmentation: Segmentation, *, scan_id: str | None = None, text: str = "Segment"
+    ) -> None:
+        """Replace the mask by an engine's answer, and boxes with an open depth by those the engine used.
 
-        Becomes part of the undo step of the box that caused it when that is the last step; else a step of
-        its own. ``scan_id`` is the scan the engine ran on (default: the active one, which it becomes).
-        Raises ``CaseError`` when the answer lies on another grid than the scan.
+        Becomes part of the undo step of the prompt that caused it when that is the last step; else a step of
+        its own called ``text``. ``scan_id`` is the scan the engine ran on (default: the active one, which it
+        becomes). Raises ``CaseError`` when the answer lies on another grid than the scan.
         """
         entry = self._entry(scan_id)
         if not segmentation.geometry.matches(entry.geometry):
@@ -282,23 +185,19 @@ class Case:
         made = SegmentationRecord.of(segmentation)
         work = self._state.work[entry.id]
         region = region_from_json(region_to_json(segmentation.region), entry.geometry.shape)
-        patch = self._patch_to(work, region, np.asarray(segmentation.probability > 0.5))
-        changes = {
-            "box": box_to_json(segmentation.box),
-            "segmentation": made.to_json(self._put(made.packed)),
-            "edited": False,
-            "has_mask": True,
-        }
+        patch = edits.patch_to(work, region, np.asarray(segmentation.probability > 0.5))
+        prompt = prompting.answered(work.marks.prompt, segmentation.prompt)
+        changes = edits.answered(prompt, made.to_json(self._put(made.packed)), made.fixed_slices)
         last = self._state.history.last
         joins = (
             last is not None
             and last.scan_id == entry.id
             and last.patch is None
             and last.after == work.marks
-            and last.before.box != last.after.box
+            and last.before.prompt != last.after.prompt
             and last.before.segmentation is last.after.segmentation
         )
-        self._step(entry, "Segment", changes, patch, joins=joins)
+        self._step(entry, text, changes, patch, joins=joins)
 
     def edit_mask(self, region: Region, new_values: NDArray[np.bool_], description: str) -> bool:
         """Set the voxels of ``region`` ``(k, j, i)`` to ``new_values``: one undo step called ``description``.
@@ -315,7 +214,31 @@ class Case:
         patch = MaskPatch.between(None if mask is None else mask.array[region], values, region)
         if patch is None:
             return False
-        self._step(entry, description, {"edited": True, "has_mask": True}, patch)
+        self._step(entry, description, edits.drawn_by_hand(self._work, patch), patch)
+        return True
+
+    def clear_mask(self) -> bool:
+        """Empty the mask: one undo step, after which no slice counts as drawn by hand. False when it is empty."""
+        work = self._work
+        if work.mask is None or work.extent is None:
+            return False
+        patch = edits.patch_to(work, work.extent, np.zeros(region_shape(work.extent), dtype=np.bool_))
+        if patch is None:
+            return False
+        self._step(self._entry(None), "Clear mask", {"edited": True, "edited_slices": [], "has_mask": True}, patch)
+        return True
+
+    def set_checked(self, checked: bool) -> bool:
+        """Say that the mask was looked at and found right, or take that back: one undo step.
+
+        Any later change of the mask takes it back too. False when nothing changes; ``CaseError`` without a mask.
+        """
+        entry = self._entry(None)
+        if self.mask is None:
+            raise CaseError("There is no mask to check yet; draw a box round the haematoma first.")
+        if checked == self.checked:
+            return False
+        self._step(entry, "Mark as checked" if checked else "Mark as unchecked", {"checked": checked})
         return True
 
     def replace_mask(self, mask: LabelMap, description: str = "Import mask") -> None:
@@ -324,8 +247,9 @@ class Case:
         if not mask.geometry.matches(entry.geometry):
             raise CaseError(f"The mask lies on another grid than the scan {entry.name}; export it on the scan's grid.")
         everything = whole_region(entry.geometry.shape)
-        patch = self._patch_to(self._state.work[entry.id], everything, mask.array)
-        self._step(entry, description, {"segmentation": None, "edited": True, "has_mask": True}, patch)
+        patch = edits.patch_to(self._state.work[entry.id], everything, mask.array)
+        changes: dict[str, Any] = {"segmentation": None, "edited": True, "edited_slices": [], "has_mask": True}
+        self._step(entry, description, changes, patch)
 
     def undo(self) -> bool:
         """Take the last step back; a step on another scan makes that scan active. False when there is none."""
@@ -356,31 +280,6 @@ class Case:
         export.export_csv(self.snapshot(), path)
 
     # Inside
-
-    @property
-    def _work(self) -> Work:
-        return Work() if self._state.active_id is None else self._state.work[self._state.active_id]
-
-    def _entry(self, scan_id: str | None) -> ScanEntry:
-        wanted = self._state.active_id if scan_id is None else scan_id
-        if wanted is None:
-            raise CaseError("The case holds no scan yet; open one first.")
-        if wanted not in self._state.scans:
-            raise CaseError(f"The case holds no scan {wanted}.")
-        return self._state.scans[wanted]
-
-    def _view(self, entry: ScanEntry, derived: Derived) -> Snapshot:
-        work = self._state.work[entry.id]
-        marks: Marks = work.marks
-        return Snapshot(self._revision, entry, marks.box, work.mask, marks.segmentation, marks.edited, derived)
-
-    def _patch_to(self, work: Work, region: Region, values: NDArray[np.bool_]) -> MaskPatch | None:
-        """The patch after which the mask is ``values`` in ``region`` and empty elsewhere."""
-        whole = hull(work.extent, region) or region
-        after = np.zeros(region_shape(whole), dtype=np.bool_)
-        inner = tuple(slice(r.start - w.start, r.stop - w.start) for r, w in zip(region, whole, strict=True))
-        after[inner] = values
-        return MaskPatch.between(None if work.mask is None else work.mask.array[whole], after, whole)
 
     def _put(self, data: bytes) -> str:
         self._writable()
@@ -425,7 +324,7 @@ class Case:
             self._revision += 1
             self._snapshot = None
         elif self._snapshot is not None:
-            # Only the box moved: what was computed from the mask still holds.
+            # Only the prompt changed: what was computed from the mask still holds.
             self._snapshot = self._view(self._snapshot.scan, self._snapshot.derived)
 
     def _attach(self, scan_id: str, volume: Volume) -> None:

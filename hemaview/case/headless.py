@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hemaview import __version__
 from hemaview.case.export import export_csv, export_mask, printable_surface
-from hemaview.case.records import ScanEntry, SegmentationRecord, box_to_json, engine_to_json, fingerprint
+from hemaview.case.records import (
+    ScanEntry,
+    SegmentationRecord,
+    box_to_json,
+    engine_to_json,
+    fingerprint,
+    prompt_to_json,
+)
 from hemaview.case.snapshot import Snapshot
 from hemaview.errors import ExportError
 from hemaview.imaging import Volume
@@ -65,7 +72,7 @@ def segment_scan(
         series_uid=series_uid,
         volume=volume,
     )
-    return Snapshot(1, scan, found.box, found.mask(), SegmentationRecord.of(found))
+    return Snapshot(1, scan, replace(found.prompt, fixed=()), found.mask(), SegmentationRecord.of(found))
 
 
 def make_folder(folder: Path) -> None:
@@ -77,10 +84,12 @@ def make_folder(folder: Path) -> None:
         raise ExportError(f"The folder {folder} cannot be made ({reason}); choose another one.") from error
 
 
-def write_results(snapshot: Snapshot, folder: Path, *, drawn: BoxPrompt | None = None, stl: bool = True) -> Results:
+def write_results(
+    snapshot: Snapshot, folder: Path, *, drawn: BoxPrompt | Prompt | None = None, stl: bool = True
+) -> Results:
     """Write mask, volumes, surface and their record into ``folder``, each completely or not at all.
 
-    ``drawn`` is the box as it was asked for. An empty mask is a result too: it is written, without a
+    ``drawn`` is the prompt as it was asked for. An empty mask is a result too: it is written, without a
     surface. A surface from an earlier run never stays beside a new mask. Raises ``ExportError``.
     """
     make_folder(folder)
@@ -111,14 +120,15 @@ def write_results(snapshot: Snapshot, folder: Path, *, drawn: BoxPrompt | None =
     return Results(files, document, report, refusal)
 
 
-def describe(snapshot: Snapshot, *, drawn: BoxPrompt | None = None) -> dict[str, Any]:
-    """A snapshot as a JSON document: scan, engine, box, readings; no patient data and no path.
+def describe(snapshot: Snapshot, *, drawn: BoxPrompt | Prompt | None = None) -> dict[str, Any]:
+    """A snapshot as a JSON document: scan, engine, prompt, readings; no patient data and no path.
 
     Boxes are two opposite corners in LPS mm; ``slices`` counts those with a voxel; ``slice_confidence`` is the
     engine's own estimate for each slice k from ``first_slice`` on, null where nothing was found.
     """
     geometry = snapshot.scan.geometry
     mask = snapshot.mask
+    asked = Prompt() if drawn is None else Prompt.of(drawn)
     document: dict[str, Any] = {
         "program": f"HEMAVIEW {__version__}",
         "note": NOTE,
@@ -133,8 +143,10 @@ def describe(snapshot: Snapshot, *, drawn: BoxPrompt | None = None) -> dict[str,
         "found": not snapshot.is_empty,
         "voxels": 0 if mask is None else mask.voxel_count,
         "edited": snapshot.edited,
-        "box_drawn": box_to_json(drawn),
+        "box_drawn": box_to_json(asked.box),
         "box_used": box_to_json(snapshot.box),
+        "prompt_drawn": prompt_to_json(asked),
+        "prompt_used": prompt_to_json(snapshot.prompt),
         "readings": [_reading(reading) for reading in snapshot.readings()],
     }
     made = snapshot.segmentation

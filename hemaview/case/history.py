@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from hemaview.case.patches import MaskPatch
 from hemaview.case.records import SegmentationRecord
-from hemaview.segmentation import BoxPrompt
+from hemaview.segmentation import Prompt
 
 MAXIMUM_STEPS = 200
 """Steps that can be undone. A journal replays with the limits it was written with, so they belong to its format."""
@@ -19,11 +19,17 @@ _STEP_OVERHEAD = 1024
 
 @dataclass(frozen=True)
 class Marks:
-    """Everything of a scan's work that is small: the box, what made the mask, and whether a hand changed it."""
+    """Everything of a scan's work that is small: the prompt, what made the mask, and whether a hand changed it.
 
-    box: BoxPrompt | None = None
+    ``edited_slices`` are the slices k, in order, that a hand drew and that the engine is to leave as they are.
+    ``checked`` says that a person looked at the mask as it is and found it right.
+    """
+
+    prompt: Prompt = field(default_factory=Prompt)
     segmentation: SegmentationRecord | None = None
     edited: bool = False
+    edited_slices: tuple[int, ...] = ()
+    checked: bool = False
     has_mask: bool = False
 
 

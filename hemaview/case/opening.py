@@ -16,8 +16,11 @@ from hemaview.case.records import utc_now
 from hemaview.case.state import CaseState
 from hemaview.errors import CaseError
 
-FORMAT = 1
+FORMAT = 2
 """Version of the journal's records; a program refuses one it does not know instead of misreading it."""
+
+READABLE_FORMATS = (1, 2)
+"""Format 1 knows a single box where format 2 has prompts."""
 JOURNAL_NAME = "journal.jsonl"
 PATCH_FOLDER = "patches"
 
@@ -80,6 +83,22 @@ def open_case(directory: Path) -> OpenCase:
         raise
 
 
+def look_into_case(directory: Path) -> CaseState:
+    """What the case in ``directory`` holds at this moment, also while another window works on it.
+
+    Takes no lock and changes nothing on the disk. Raises ``CaseError`` when there is no readable case.
+    """
+    path = directory.absolute() / JOURNAL_NAME
+    try:
+        text = _read(path)
+        state = CaseState(BlobStore(path.parent / PATCH_FOLDER))
+        state.replay(text.records[1:])
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise CaseError(f"The case {directory.name} cannot be read ({reason}); check the drive.") from error
+    return state
+
+
 def _replay(path: Path, lock: CaseLock) -> OpenCase:
     directory = path.parent
     text = _read(path)
@@ -114,6 +133,6 @@ def _read(path: Path) -> JournalText:
     text = parse_journal(path.read_bytes())
     if not text.records or text.records[0].get("type") != "case":
         raise CaseError(f"The record of the case {name} is damaged from its first line on, so it cannot be opened.")
-    if text.records[0].get("format") != FORMAT:
+    if text.records[0].get("format") not in READABLE_FORMATS:
         raise CaseError(f"The case {name} was written by a newer HEMAVIEW; update the program to open it.")
     return text

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from hemaview import __version__
 from hemaview.case.patches import Region, inflate, region_from_json, region_shape, region_to_json
 from hemaview.errors import CaseError
 from hemaview.imaging import Geometry, Modality, Volume
-from hemaview.segmentation import BoxPrompt, EngineInfo, Prompt, Segmentation
+from hemaview.segmentation import BoxPrompt, EngineInfo, PointPrompt, Prompt, Segmentation
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +42,10 @@ class ScanEntry:
 
 @dataclass(frozen=True, eq=False)
 class SegmentationRecord:
-    """A segmentation as the case keeps it: what made it, from which box, and its probability in 8 bits.
+    """A segmentation as the case keeps it: what made it, from which prompt, and its probability in 8 bits.
 
+    ``prompt`` is the one that the engine used, its boxes closed; of the slices that were fixed by hand only the
+    numbers are kept, in ``fixed_slices``.
     ``created`` is UTC in ISO 8601 and ``program`` the HEMAVIEW version. ``region`` is the window ``[k, j, i]``
     of the probability, ``slice_confidence`` float32 per slice of it (NaN where nothing was found).
     ``seconds_first`` and ``seconds_total`` are wall time. ``packed`` is the zlib-compressed uint8
@@ -51,7 +53,7 @@ class SegmentationRecord:
     """
 
     engine: EngineInfo
-    box: BoxPrompt
+    prompt: Prompt
     region: Region
     slice_confidence: NDArray[np.float32]
     seconds_first: float
@@ -60,13 +62,14 @@ class SegmentationRecord:
     created: str
     program: str
     packed: bytes = field(repr=False)
+    fixed_slices: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, segmentation: Segmentation) -> SegmentationRecord:
         """The record of an engine's answer, stamped with the time and the program's version."""
         return cls(
             engine=segmentation.engine,
-            box=segmentation.box,
+            prompt=replace(segmentation.prompt, fixed=()),
             region=segmentation.region,
             slice_confidence=np.asarray(segmentation.slice_confidence, dtype=np.float32),
             seconds_first=float(segmentation.seconds_first),
@@ -75,7 +78,13 @@ class SegmentationRecord:
             created=utc_now(),
             program=__version__,
             packed=zlib.compress(_to_bytes(segmentation.probability), 1),
+            fixed_slices=tuple(sorted(int(one.k) for one in segmentation.prompt.fixed)),
         )
+
+    @property
+    def box(self) -> BoxPrompt:
+        """The first box that was used, closed."""
+        return self.prompt.boxes[0]
 
     def probability(self) -> NDArray[np.float32]:
         """Probability ``[k, j, i]`` of ``region`` in steps of 1/255."""
@@ -89,7 +98,7 @@ class SegmentationRecord:
             probability=self.probability(),
             region=self.region,
             geometry=geometry,
-            prompt=Prompt(boxes=(self.box,)),
+            prompt=self.prompt,
             engine=self.engine,
             slice_confidence=self.slice_confidence,
             seconds_first=self.seconds_first,
@@ -101,7 +110,8 @@ class SegmentationRecord:
         """The record without its probability, which lies in the file named ``blob``."""
         return {
             "engine": engine_to_json(self.engine),
-            "box": box_to_json(self.box),
+            "prompt": prompt_to_json(self.prompt),
+            "fixed_slices": list(self.fixed_slices),
             "region": region_to_json(self.region),
             "confidence": [float(value) if np.isfinite(value) else None for value in self.slice_confidence],
             "seconds_first": self.seconds_first,
@@ -120,12 +130,12 @@ class SegmentationRecord:
         if len(confidence) != region_shape(region)[0]:
             raise CaseError("The case's record of a segmentation is damaged.")
         inflate(packed, int(np.prod(region_shape(region))))
-        box = box_from_json(data["box"])
-        if box is None:
+        prompt = prompt_from_entry(data)
+        if prompt is None or not prompt.boxes:
             raise CaseError("The case's record of a segmentation has no box; it is damaged.")
         return cls(
             engine=EngineInfo(**{key: str(value) for key, value in data["engine"].items()}),
-            box=box,
+            prompt=prompt,
             region=region,
             slice_confidence=np.asarray(confidence, dtype=np.float32),
             seconds_first=float(data["seconds_first"]),
@@ -134,6 +144,7 @@ class SegmentationRecord:
             created=str(data["created"]),
             program=str(data["program"]),
             packed=packed,
+            fixed_slices=tuple(int(k) for k in data.get("fixed_slices", ())),
         )
 
 
@@ -183,6 +194,39 @@ def box_from_json(data: Mapping[str, Any] | None) -> BoxPrompt | None:
     ax, ay, az = (float(value) for value in data["a"])
     bx, by, bz = (float(value) for value in data["b"])
     return BoxPrompt((ax, ay, az), (bx, by, bz), data["open_axis"])
+
+
+def prompt_to_json(prompt: Prompt) -> dict[str, Any]:
+    """Boxes, redrawn rectangles and points in LPS mm; slices fixed by hand are part of the mask and not of this."""
+    return {
+        "boxes": [box_to_json(box) for box in prompt.boxes],
+        "slice_boxes": [box_to_json(box) for box in prompt.slice_boxes],
+        "points": [{"at": [float(v) for v in one.position], "positive": bool(one.positive)} for one in prompt.points],
+    }
+
+
+def prompt_from_json(data: Mapping[str, Any]) -> Prompt:
+    """Inverse of ``prompt_to_json``."""
+    points = []
+    for entry in data["points"]:
+        x, y, z = (float(value) for value in entry["at"])
+        points.append(PointPrompt((x, y, z), bool(entry["positive"])))
+    return Prompt(_boxes(data["boxes"]), _boxes(data["slice_boxes"]), tuple(points))
+
+
+def prompt_from_entry(data: Mapping[str, Any]) -> Prompt | None:
+    """The prompt of a record's entry, which in journals of the first format is one box; None where it has neither."""
+    if "prompt" in data:
+        return prompt_from_json(data["prompt"])
+    if "box" not in data:
+        return None
+    box = box_from_json(data["box"])
+    return Prompt() if box is None else Prompt.of(box)
+
+
+def _boxes(entries: Sequence[Mapping[str, Any]]) -> tuple[BoxPrompt, ...]:
+    boxes = (box_from_json(entry) for entry in entries)
+    return tuple(box for box in boxes if box is not None)
 
 
 def geometry_to_json(geometry: Geometry) -> dict[str, Any]:

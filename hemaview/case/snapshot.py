@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 from hemaview.case.records import ScanEntry, SegmentationRecord
 from hemaview.imaging import LabelMap
-from hemaview.segmentation import BoxPrompt
+from hemaview.segmentation import BoxPrompt, Prompt
 from hemaview.surface import Mesh, mesh_from_mask
 from hemaview.volumetry import Reading, ReadingKind, TadaMeasurement, measure_tada, readings
 
@@ -38,7 +38,7 @@ class Derived:
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """One scan with its box and mask at one moment; nothing in it ever changes, so any thread may use it.
+    """One scan with its prompt and mask at one moment; nothing in it ever changes, so any thread may use it.
 
     ``revision`` counts the changes of mask, segmentation or scan of a case: two snapshots of a case with
     the same revision share what was computed. ``edited`` tells that a hand changed the engine's mask.
@@ -46,11 +46,16 @@ class Snapshot:
 
     revision: int
     scan: ScanEntry
-    box: BoxPrompt | None = None
+    prompt: Prompt = field(default_factory=Prompt)
     mask: LabelMap | None = None
     segmentation: SegmentationRecord | None = None
     edited: bool = False
     derived: Derived = field(default_factory=Derived, repr=False)
+
+    @property
+    def box(self) -> BoxPrompt | None:
+        """The first box."""
+        return self.prompt.box
 
     @property
     def is_empty(self) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from hemaview.case.history import History, Marks, Step
 from hemaview.case.journal import Record
 from hemaview.case.patches import BlobStore, MaskPatch, Region, hull, region_from_json
-from hemaview.case.records import ScanEntry, SegmentationRecord, box_from_json, geometry_from_json
+from hemaview.case.records import ScanEntry, SegmentationRecord, geometry_from_json, prompt_from_entry
 from hemaview.errors import CaseError, HemaviewError
 from hemaview.imaging import Geometry, LabelMap, Modality
 
@@ -22,8 +22,9 @@ class ChangeKind(StrEnum):
     """What about a case changed."""
 
     SCAN = "scan"
-    BOX = "box"
+    PROMPT = "prompt"
     MASK = "mask"
+    REVIEW = "review"
     HISTORY = "history"
 
 
@@ -140,7 +141,7 @@ class CaseState:
         if scan_id == self.active_id:
             return ()
         self.active_id = scan_id
-        return tuple(CaseChange(kind, scan_id) for kind in (ChangeKind.SCAN, ChangeKind.BOX, ChangeKind.MASK))
+        return tuple(CaseChange(kind, scan_id) for kind in (ChangeKind.SCAN, ChangeKind.PROMPT, ChangeKind.MASK))
 
     def _relocate(self, record: Record) -> tuple[CaseChange, ...]:
         entry = self._scan(record["scan"])
@@ -157,8 +158,8 @@ class CaseState:
     def _step(self, record: Record) -> tuple[CaseChange, ...]:
         entry = self._scan(record["scan"])
         before = self.work[entry.id].marks
-        after = self._marks(record["set"], before, entry.geometry)
         patch = self._patch(record.get("patch"), entry.geometry)
+        after = self._marks(record["set"], before, entry.geometry, patch)
         step = Step(entry.id, str(record["text"]), before, after, patch)
         if record.get("joins"):
             last = self.history.last
@@ -171,16 +172,20 @@ class CaseState:
             self.history.push(step)
         return changes
 
-    def _marks(self, data: dict[str, Any], before: Marks, geometry: Geometry) -> Marks:
+    def _marks(self, data: dict[str, Any], before: Marks, geometry: Geometry, patch: MaskPatch | None) -> Marks:
         made = before.segmentation
         if "segmentation" in data:
             entry = data["segmentation"]
             packed = None if entry is None else self._blobs.get(entry["probability"])
             made = None if packed is None else SegmentationRecord.from_json(entry, packed, geometry)
+        prompt = prompt_from_entry(data)
         return Marks(
-            box=box_from_json(data["box"]) if "box" in data else before.box,
+            prompt=before.prompt if prompt is None else prompt,
             segmentation=made,
             edited=bool(data.get("edited", before.edited)),
+            edited_slices=edited_slices(data, before, patch),
+            # What was looked at is no longer there once the mask changes.
+            checked=bool(data.get("checked", before.checked and patch is None and made is before.segmentation)),
             has_mask=bool(data.get("has_mask", before.has_mask)),
         )
 
@@ -209,13 +214,26 @@ class CaseState:
         self.work[entry.id] = self.work[entry.id].moved_to(new, patch, entry.geometry, reuse=self._replaying)
         changes = list(self._activate(entry.id))
         if not changes:
-            if new.box != old.box:
-                changes.append(CaseChange(ChangeKind.BOX, entry.id))
+            if new.prompt != old.prompt:
+                changes.append(CaseChange(ChangeKind.PROMPT, entry.id))
             if patch is not None or (new.segmentation, new.edited, new.has_mask) != (
                 old.segmentation,
                 old.edited,
                 old.has_mask,
             ):
                 changes.append(CaseChange(ChangeKind.MASK, entry.id, patch.region if patch else None))
+            elif (new.edited_slices, new.checked) != (old.edited_slices, old.checked):
+                changes.append(CaseChange(ChangeKind.REVIEW, entry.id))
         changes.append(CaseChange(ChangeKind.HISTORY, entry.id))
         return tuple(changes)
+
+
+def edited_slices(data: dict[str, Any], before: Marks, patch: MaskPatch | None) -> tuple[int, ...]:
+    """The slices that count as drawn by hand after a step; journals of the first format name none, the patch does."""
+    if "edited_slices" in data:
+        return tuple(sorted({int(k) for k in data["edited_slices"]}))
+    if "edited" not in data:
+        return before.edited_slices
+    if not data["edited"] or "segmentation" in data or patch is None:
+        return ()
+    return tuple(sorted({*before.edited_slices, *range(patch.region[0].start, patch.region[0].stop)}))

@@ -384,7 +384,7 @@ class Workflow(QObject):
         if change.kind is ChangeKind.SCAN:
             self.scans_changed.emit()
             self._show_scan()
-        elif change.kind is ChangeKind.BOX and self._shown is not None:
+        elif change.kind is ChangeKind.PROMPT and self._shown is not None:
             self.state.set_box(case.box)
         elif change.kind is ChangeKind.MASK and self._shown is not None:
             self.state.set_mask(case.mask)

@@ -53,9 +53,11 @@ def state() -> Callable[[Case], tuple]:
         return (
             [(entry.id, entry.path, entry.geometry) for entry in case.scans],
             case.active_scan and case.active_scan.id,
-            case.box,
+            case.prompt,
             None if mask is None else hashlib.sha256(np.packbits(mask.array).tobytes()).hexdigest(),
             case.edited,
+            case.edited_slices,
+            case.checked,
             case.undo_text,
             case.redo_text,
             None

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hemaview.case import Case
+from hemaview.case import Case, prompting
 from hemaview.imaging import Geometry, Modality, Volume
-from hemaview.segmentation import BoxPrompt, EngineInfo, Prompt, Segmentation
+from hemaview.segmentation import BoxPrompt, EngineInfo, PointPrompt, Prompt, Segmentation
 
 GEOMETRY = Geometry((64, 64, 16), (1.0, 1.0, 4.0))
 ENGINE = EngineInfo("test", "Random", "CPU", "00" * 32, "nothing", "Apache-2.0")
@@ -25,7 +25,7 @@ def change(case: Case, number: int) -> None:
     region = tuple(slice(int(a), int(b)) for a, b in zip(low[::-1], high[::-1], strict=True))
     shape = tuple(part.stop - part.start for part in region)
     box = BoxPrompt.from_index_bounds(GEOMETRY, low - 0.5, high - 0.5)
-    match number % 7:
+    match number % 11:
         case 0:
             case.set_box(box)
         case 1:
@@ -36,14 +36,28 @@ def change(case: Case, number: int) -> None:
             case.undo()
         case 6:
             case.redo()
+        case 7:
+            case.set_prompt(prompting.point_added(case.prompt, PointPrompt(_inside(rng), number % 2 == 0)), "Add point")
+        case 8:
+            case.set_prompt(prompting.box_added(case.prompt, box), "Add box")
+        case 9:
+            rectangle = prompting.slice_rectangle(GEOMETRY, int(low[2]), low[:2] - 0.5, high[:2] - 0.5)
+            case.set_prompt(prompting.slice_redrawn(case.prompt, rectangle, GEOMETRY), "Redraw slice")
+        case 10 if case.mask is not None:
+            case.set_checked(not case.checked)
         case _:
             case.edit_mask(region, rng.random(shape) > 0.3, "Brush")
+
+
+def _inside(rng: np.random.Generator) -> tuple[float, float, float]:
+    x, y, z = (float(value) for value in GEOMETRY.index_to_lps(rng.integers(0, GEOMETRY.size)))
+    return x, y, z
 
 
 def seen(case: Case) -> str:
     mask = b"" if case.mask is None else np.packbits(case.mask.array).tobytes()
     made = b"" if case.segmentation is None else case.segmentation.probability().tobytes()
-    words = repr((case.box, case.edited, case.undo_text, case.redo_text)).encode()
+    words = repr((case.prompt, case.edited, case.edited_slices, case.checked, case.undo_text, case.redo_text)).encode()
     return hashlib.sha256(mask + made + words).hexdigest()
 
 

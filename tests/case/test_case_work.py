@@ -36,7 +36,7 @@ def test_box_and_the_mask_it_caused_are_one_step(case, box, answer):
     case.set_box(box)
     case.set_segmentation(answer(box))
     assert [change.kind for change in heard] == [
-        ChangeKind.BOX,
+        ChangeKind.PROMPT,
         ChangeKind.HISTORY,
         ChangeKind.MASK,
         ChangeKind.HISTORY,
