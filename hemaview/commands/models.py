@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from hemaview.commands.exit_codes import EXIT_CODES, ExitCode
 from hemaview.commands.parser import Parser
@@ -18,12 +19,12 @@ def run(given: list[str]) -> int:
     from hemaview.segmentation.registry import model_records
 
     sound = True
-    listed = []
+    listed: list[dict[str, Any]] = []
     for record in model_records():
         problems = []
-        for file in record.files:
+        for file in record.files if record.bundled or record.is_installed else ():
             try:
-                record.read_file(file.role)
+                record.checked_path(file.role)
             except ModelError as error:
                 problems.append(str(error))
         sound = sound and not problems
@@ -31,6 +32,7 @@ def run(given: list[str]) -> int:
             {
                 "name": record.name,
                 "title": record.title,
+                "installed": record.is_installed,
                 "sha256": record.fingerprint,
                 "licence": record.licence,
                 "origin": record.origin,
@@ -43,7 +45,8 @@ def run(given: list[str]) -> int:
         print(json.dumps(listed, indent=2, ensure_ascii=False))
     else:
         for entry in listed:
-            print(f"{entry['name']}: {entry['title']} ({'damaged' if entry['problems'] else 'files checked'})")
+            state = "damaged" if entry["problems"] else "files checked" if entry["installed"] else "not installed"
+            print(f"{entry['name']}: {entry['title']} ({state})")
             for key in ("sha256", "licence", "origin", "trained_on", "card"):
                 print(f"  {key.replace('_', ' '):<11}{entry[key]}")
     for entry in listed:
