@@ -1,0 +1,117 @@
+"""Networks that carry adapters in the tests: the compact model's, Segment Anything's, and a plain U-Net."""
+
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from hemaview.segmentation.adapters.inject import AdaptedNet
+from hemaview.segmentation.compact.coarse import CoarseNet
+from hemaview.segmentation.compact.tiny_sam import TinySam
+from hemaview.segmentation.sam_modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+
+
+class TinyUNet(nn.Module):
+    """(B, 1, H, W) to (B, 1, H, W) with batch norms, one level and a transposed convolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = nn.Sequential(nn.Conv2d(1, 6, 3, padding=1, bias=False), nn.BatchNorm2d(6), nn.ReLU())
+        self.bottom = nn.Sequential(nn.Conv2d(6, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU())
+        self.up = nn.ConvTranspose2d(8, 6, 2, 2)
+        self.out = nn.Conv2d(12, 1, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        skip = self.down(x)
+        return self.out(torch.cat([skip, self.up(self.bottom(skip))], dim=1))
+
+
+def build_sam(width, depth, heads, size, embedding, window=14, global_blocks=(2, 5, 8, 11), mlp=2048):
+    """Segment Anything as its authors build it, for any size."""
+    cells = size // 16
+    return Sam(
+        image_encoder=ImageEncoderViT(
+            img_size=size,
+            embed_dim=width,
+            depth=depth,
+            num_heads=heads,
+            out_chans=embedding,
+            norm_layer=partial(nn.LayerNorm, eps=1e-6),
+            use_rel_pos=True,
+            global_attn_indexes=global_blocks,
+            window_size=window,
+        ),
+        prompt_encoder=PromptEncoder(embedding, (cells, cells), (size, size), mask_in_chans=16),
+        mask_decoder=MaskDecoder(
+            transformer_dim=embedding,
+            transformer=TwoWayTransformer(depth=2, embedding_dim=embedding, num_heads=8, mlp_dim=mlp),
+        ),
+    )
+
+
+@pytest.fixture
+def vit_b():
+    """The real ViT-B, without memory for its weights: names and shapes are enough to count."""
+    with torch.device("meta"):
+        return build_sam(768, 12, 12, 1024, 256)
+
+
+def _fine(net: TinySam) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(5)
+    crops = torch.randn(2, 1, 96, 96, generator=generator)
+    return net(crops, torch.tensor([[20.0, 20, 70, 70], [10, 30, 60, 80]]))[0]
+
+
+def _coarse(net: CoarseNet) -> torch.Tensor:
+    channels = net.down[0][0].in_channels // 4
+    return net(torch.randn(1, channels, 24, 48, 48, generator=torch.Generator().manual_seed(5)))
+
+
+def _sam(net: Sam) -> torch.Tensor:
+    embedding = net.image_encoder(torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(5)))
+    sparse, dense = net.prompt_encoder(points=None, boxes=torch.tensor([[10.0, 12, 50, 40]]), masks=None)
+    return net.mask_decoder(embedding, net.prompt_encoder.get_dense_pe(), sparse, dense, multimask_output=False)[0]
+
+
+def _unet(net: TinyUNet) -> torch.Tensor:
+    return net(torch.randn(3, 1, 16, 16, generator=torch.Generator().manual_seed(5)))
+
+
+NETS = {
+    "compact fine": (TinySam, _fine),
+    "compact coarse": (CoarseNet, _coarse),
+    "sam": (partial(build_sam, 32, 2, 4, 64, 32, 2, (1,), 64), _sam),
+    "unet": (TinyUNet, _unet),
+}
+
+
+@pytest.fixture(params=NETS)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def build():
+    """Builds the network of a kind, always with the same weights, and says how to ask it."""
+
+    def make(kind):
+        torch.manual_seed(7)
+        net, ask = NETS[kind]
+        return net().eval(), ask
+
+    return make
+
+
+@pytest.fixture
+def train():
+    """Moves everything that learns away from where it started, as training would."""
+
+    def move(adapted: AdaptedNet) -> AdaptedNet:
+        torch.manual_seed(11)
+        with torch.no_grad():
+            for parameter in adapted.parameters():
+                parameter.add_(0.05 * torch.randn_like(parameter))
+        return adapted
+
+    return move
