@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,11 +13,9 @@ from scipy import ndimage
 from torch import Tensor
 
 from hemaview.adaptation.phantoms import Sample
-from hemaview.adaptation.phantoms.fields import PaintGrid, resample, smooth_noise
+from hemaview.adaptation.prompting import correcting_points, random_evidence, spoiled_logits, spoiled_plane
 from hemaview.adaptation.shards import Shard
-from hemaview.segmentation.compact.components import slice_rectangles
 from hemaview.segmentation.compact.crops import (
-    COARSE_SHAPE,
     OUTSIDE_LOGIT,
     Placement2D,
     Placement3D,
@@ -27,6 +25,8 @@ from hemaview.segmentation.compact.crops import (
     place_3d,
     sample_3d,
 )
+from hemaview.segmentation.guided.components import slice_rectangles
+from hemaview.segmentation.compact.tiny_sam import Points
 
 OPEN_SHARE = 0.2
 """Share of coarse samples whose depth is only guessed."""
@@ -34,25 +34,30 @@ _LEAST_AREA = 12
 
 
 class CoarseModel(Protocol):
-    """(B, 2, 24, 48, 48) crops to (B, 24, 48, 48) logits."""
+    """(B, 2 or 3, 24, 48, 48) crops to (B, 24, 48, 48) logits."""
 
     def __call__(self, crops: Tensor) -> Tensor:
         """Logits of a batch."""
         ...
 
 
+FineModel = Callable[[Tensor, Tensor, Tensor | None, Points | None], tuple[Tensor, Tensor]]
+"""Crops, boxes, mask prompts and points to the fine network's logits and estimated IoU."""
+
+
 @dataclass(frozen=True, eq=False)
 class FineBatch:
-    """Crops (B, 1, 96, 96), boxes (B, 4), target masks (B, 1, 96, 96) and mask prompts or None."""
+    """Crops (B, 1, 96, 96), boxes (B, 4), target masks (B, 1, 96, 96), and mask prompts and points or None."""
 
     crops: Tensor
     boxes: Tensor
     targets: Tensor
     prompts: Tensor | None
+    points: Points | None = None
 
 
 def draw(rng: np.random.Generator, shards: Sequence[Shard]) -> Sample:
-    """A random stored sample, turned and mirrored at random, one in sixteen with its greys reversed."""
+    """A random stored sample, turned and mirrored at random, one in 32 with its greys reversed."""
     shard = shards[int(rng.integers(len(shards)))]
     sample = shard[int(rng.integers(len(shard)))]
     image, mask = sample.image, sample.mask
@@ -61,7 +66,7 @@ def draw(rng: np.random.Generator, shards: Sequence[Shard]) -> Sample:
     for axis in range(3):
         if rng.random() < 0.5:
             image, mask = np.flip(image, axis), np.flip(mask, axis)
-    if rng.random() < 1 / 16:
+    if rng.random() < 1 / 32:
         image = 255 - image
     return Sample(np.ascontiguousarray(image), np.ascontiguousarray(mask), sample.spacing_mm, sample.kind)
 
@@ -87,10 +92,33 @@ def moved(
     )
 
 
-def coarse_batch(rng: np.random.Generator, shards: Sequence[Shard], size: int) -> tuple[Tensor, Tensor]:
-    """Crops (size, 2, 24, 48, 48) and soft targets (size, 24, 48, 48)."""
-    pairs = [coarse_item(rng, draw(rng, shards)) for _ in range(size)]
-    return torch.stack([crop for crop, _, _ in pairs]), torch.stack([target for _, target, _ in pairs])
+def coarse_batch(
+    rng: np.random.Generator,
+    shards: Sequence[Shard],
+    size: int,
+    answer: CoarseModel | None = None,
+    *,
+    told: float = 0.5,
+) -> tuple[Tensor, Tensor]:
+    """Crops (size, 3, 24, 48, 48) and soft targets (size, 24, 48, 48).
+
+    A share ``told`` of the items holds evidence; its points lie where ``answer`` (the network itself, when given) or
+    a spoiled truth is wrong.
+    """
+    items = [coarse_item(rng, sample) for sample in (draw(rng, shards) for _ in range(size))]
+    crops = torch.stack([crop for crop, _, _ in items])
+    targets = torch.stack([target for _, target, _ in items])
+    guesses = None
+    if answer is not None:
+        with torch.no_grad():
+            guesses = answer(crops)
+    channels = []
+    for number, (_, target, placement) in enumerate(items):
+        guess = None if guesses is None else guesses[number]
+        channels.append(
+            random_evidence(rng, target, placement, guess) if rng.random() < told else torch.zeros_like(target)
+        )
+    return torch.cat([crops, torch.stack(channels)[:, None]], dim=1), targets
 
 
 def coarse_item(
@@ -192,14 +220,22 @@ def _items_from_coarse(
     return items
 
 
-def spoiled_logits(rng: np.random.Generator, truth: Tensor) -> Tensor:
-    """What a coarse network might have answered: ``truth`` on fewer cells, with wandering edges and wrong size."""
-    factor = rng.uniform(1, 3.5)
-    cells = tuple(max(5, round(count / factor)) for count in COARSE_SHAPE)
-    soft = resample(resample(truth, (cells[0], cells[1], cells[2])), COARSE_SHAPE)
-    grid = PaintGrid(COARSE_SHAPE, (24.0, 24.0, 24.0))
-    wander = rng.uniform(0, 0.35) * smooth_noise(rng, grid, rng.uniform(2.5, 8))
-    return rng.uniform(4, 14) * (soft - rng.uniform(0.3, 0.65) + wander * (soft > 0.02))
+def with_points(rng: np.random.Generator, batch: FineBatch, model: FineModel | None) -> FineBatch:
+    """The batch with 1 to 4 points per item and, half of the time, an answer to be corrected as its mask prompt.
+
+    With ``model`` the points lie where its own answer to the batch is wrong, and that answer may become the mask
+    prompt, as in segment-anything's iterative training; without it the answer is the truth spoiled.
+    """
+    if model is None:
+        guess = torch.stack([spoiled_plane(rng, target) for target in batch.targets])
+    else:
+        with torch.no_grad():
+            guess = model(batch.crops, batch.boxes, batch.prompts, None)[0]
+    coordinates, labels = correcting_points(rng, guess, batch.targets, batch.boxes)
+    prompts = batch.prompts
+    if rng.random() < 0.5:
+        prompts = guess
+    return FineBatch(batch.crops, batch.boxes, batch.targets, prompts, (coordinates, labels))
 
 
 def _pick_slice(rng: np.random.Generator, mask: NDArray[np.bool_]) -> int | None:

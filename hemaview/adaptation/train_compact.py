@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +14,19 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from hemaview.adaptation.backgrounds import load_heads
-from hemaview.adaptation.batches import FineBatch, box_batch, coarse_batch, prompted_batch
+from hemaview.adaptation.batches import FineBatch, box_batch, coarse_batch, prompted_batch, with_points
 from hemaview.adaptation.shards import Shard, open_shards, write_shards
 from hemaview.adaptation.training import Plan, coarse_loss, fine_loss, save_weights, train
 from hemaview.segmentation.compact.coarse import CoarseNet, with_evidence
-from hemaview.segmentation.compact.tiny_sam import TinySam
+from hemaview.segmentation.compact.tiny_sam import Points, TinySam
 
 _COARSE_BATCH = 4
 _FINE_BATCH = 16
 _REFRESH_STEPS = 400
+_OWN_ANSWER_COARSE, _OWN_ANSWER_FINE = 0.3, 0.6
+"""Share of batches whose points lie where the network itself is wrong, not where a made-up answer is."""
+_ROUND = ("box", "coarse", "box and points", "coarse", "box", "coarse and points")
+"""Prompts of the fine network's batches, in turn; "coarse" is a mask prompt."""
 
 
 class _Feed:
@@ -68,20 +73,25 @@ def train_coarse(options: argparse.Namespace) -> None:
     net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # missing in torch's own types
 
     def step_loss(model: nn.Module) -> Tensor:
-        crops, targets = coarse_batch(rng, feed.shards, _COARSE_BATCH)
+        answer = model if rng.random() < _OWN_ANSWER_COARSE else None
+        crops, targets = coarse_batch(rng, feed.shards, _COARSE_BATCH, answer)
         return coarse_loss(model(crops), targets)
 
     def score(model: nn.Module) -> float:
-        fixed = np.random.default_rng(0)
-        with torch.inference_mode():
-            pairs = [coarse_batch(fixed, held_out, 8) for _ in range(6)]
-            return float(np.mean([_dice(model(crops), targets) for crops, targets in pairs]))
+        scores = []
+        for told in (0.0, 1.0):
+            fixed = np.random.default_rng(0)
+            with torch.inference_mode():
+                pairs = [coarse_batch(fixed, held_out, 8, model, told=told) for _ in range(6)]
+                scores.append(float(np.mean([_dice(model(crops), targets) for crops, targets in pairs])))
+        _say(f"held out: box only {scores[0]:.4f}, with evidence {scores[1]:.4f}")
+        return scores[0]
 
     train(net, _plan(options, "coarse"), step_loss, score, _say)
 
 
 def train_fine(options: argparse.Namespace) -> None:
-    """Train the fine network; every second batch has mask prompts, from the coarse network where one is given."""
+    """Train the fine network with boxes, mask prompts (from the coarse network where one is given) and points."""
     rng = np.random.default_rng(options.seed)
     feed, held_out = _Feed(options.folders), open_shards(options.held_out)
     net = TinySam()
@@ -89,31 +99,31 @@ def train_fine(options: argparse.Namespace) -> None:
         net.load_state_dict(_read_weights(options.start_from))
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's own types
     coarse = _LatestCoarse(options.coarse) if options.coarse else None
-    turn = {"prompted": False}
+    turn = itertools.cycle(_ROUND)
 
     def step_loss(model: nn.Module) -> Tensor:
-        turn["prompted"] = not turn["prompted"]
-        shards = feed.shards
-        if turn["prompted"]:
+        kind, shards = next(turn), feed.shards
+        if kind.startswith("coarse"):
             batch = prompted_batch(rng, shards, _FINE_BATCH, coarse)
         else:
             batch = box_batch(rng, shards, _FINE_BATCH)
-        logits, estimate = _ask(model, batch)
+        if not kind.endswith("points"):
+            logits, estimate = _ask(model, batch)
+        else:
+            logits, estimate, batch = _ask_again(rng, model, batch, own=rng.random() < _OWN_ANSWER_FINE)
         return fine_loss(logits, estimate, batch.targets)
 
     def score(model: nn.Module) -> float:
         fixed = np.random.default_rng(0)
-        makers: list[Callable[[], FineBatch]] = [
-            lambda: box_batch(fixed, held_out, _FINE_BATCH),
-            lambda: prompted_batch(fixed, held_out, _FINE_BATCH, coarse),
-        ]
+        plain = [box_batch(fixed, held_out, _FINE_BATCH) for _ in range(6)]
         with torch.inference_mode():
-            scores = []
-            for make in makers:
-                batches = [make() for _ in range(6)]
-                scores.append(float(np.mean([_dice(_ask(model, batch)[0], batch.targets) for batch in batches])))
-        _say(f"held out: box only {scores[0]:.4f}, with mask prompt {scores[1]:.4f}")
-        return scores[0]
+            prompted = [prompted_batch(fixed, held_out, _FINE_BATCH, coarse) for _ in range(6)]
+            scores = [_dice(_ask(model, batch)[0], batch.targets) for batch in (*plain, *prompted)]
+            pointed = [_ask_again(fixed, model, batch, own=True) for batch in plain]
+            scores += [_dice(logits, batch.targets) for logits, _, batch in pointed]
+        box, mask, point = (float(np.mean(scores[start : start + 6])) for start in (0, 6, 12))
+        _say(f"held out: box only {box:.4f}, with mask prompt {mask:.4f}, with points {point:.4f}")
+        return box
 
     train(net, _plan(options, "fine"), step_loss, score, _say)
 
@@ -135,6 +145,21 @@ def blend(options: argparse.Namespace) -> None:
 def _ask(model: nn.Module, batch: FineBatch) -> tuple[Tensor, Tensor]:
     logits, estimate = model(batch.crops.contiguous(memory_format=torch.channels_last), batch.boxes, batch.prompts)
     return logits, estimate
+
+
+def _ask_again(
+    rng: np.random.Generator, model: nn.Module, batch: FineBatch, *, own: bool
+) -> tuple[Tensor, Tensor, FineBatch]:
+    """The answer after points, those of ``own`` where the network itself was wrong; the picture is encoded once."""
+    assert isinstance(model, TinySam)
+    embedding = model.encode(batch.crops.contiguous(memory_format=torch.channels_last))
+
+    def answer(_: Tensor, boxes: Tensor, prompt: Tensor | None, points: Points | None) -> tuple[Tensor, Tensor]:
+        return model.decode(embedding.detach(), boxes, prompt, points)
+
+    asked = with_points(rng, batch, answer if own else None)
+    logits, estimate = model.decode(embedding, asked.boxes, asked.prompts, asked.points)
+    return logits, estimate, asked
 
 
 def _dice(logits: Tensor, targets: Tensor) -> float:

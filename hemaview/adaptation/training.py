@@ -55,7 +55,7 @@ def fine_loss(logits: Tensor, estimate: Tensor, target: Tensor) -> Tensor:
         union = (mask | truth).sum((1, 2, 3)).clamp_min(1)
         iou = (mask & truth).sum((1, 2, 3)) / union
     entropy = F.binary_cross_entropy_with_logits(logits, target)
-    return soft_dice(logits.sigmoid(), target).mean() + entropy + 0.1 * F.mse_loss(estimate, iou)
+    return soft_dice(logits.sigmoid(), target).mean() + entropy + 0.2 * F.mse_loss(estimate, iou)
 
 
 def train(

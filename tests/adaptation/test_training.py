@@ -8,7 +8,8 @@ import torch
 from safetensors import safe_open
 
 from hemaview.adaptation import shards as store
-from hemaview.adaptation.batches import box_batch, coarse_batch, mask_faces, prompted_batch
+from hemaview.adaptation.batches import box_batch, coarse_batch, mask_faces, prompted_batch, with_points
+from hemaview.adaptation.prompting import spoiled_plane
 from hemaview.adaptation.train_compact import main
 from hemaview.adaptation.training import Plan, coarse_loss, fine_loss, save_weights, train
 from hemaview.errors import HemaviewError
@@ -64,10 +65,49 @@ def test_mask_faces_lie_on_the_outer_voxel_faces():
 
 def test_coarse_batch_has_targets_inside_its_crops(shards):
     crops, targets = coarse_batch(np.random.default_rng(1), shards, 4)
-    assert crops.shape == (4, 2, 24, 48, 48)
+    assert crops.shape == (4, 3, 24, 48, 48)
     assert targets.shape == (4, 24, 48, 48)
     assert bool((targets.sum((1, 2, 3)) > 0).all())
     assert 0 <= float(targets.min()) <= float(targets.max()) <= 1 + 1e-5
+
+
+def test_evidence_never_contradicts_the_truth_at_its_points(shards):
+    rng = np.random.default_rng(8)
+    crops, targets = coarse_batch(rng, shards, 12, told=1.0)
+    evidence = crops[:, 2]
+    assert bool((evidence.abs().amax((1, 2, 3)) > 0.5).all())
+    assert -1 <= float(evidence.min()) < 0 < float(evidence.max()) <= 1
+    assert float(targets[evidence > 0.9].mean()) > float(targets[evidence < -0.9].mean()) + 0.4
+    untold, _ = coarse_batch(rng, shards, 3, told=0.0)
+    assert not untold[:, 2].any()
+
+
+def test_points_correct_the_answer_that_they_follow(shards):
+    batch = box_batch(np.random.default_rng(9), shards, 8)
+
+    def too_large(crops, boxes, prompt, points):
+        return torch.full((len(crops), 1, 96, 96), 5.0), torch.ones(len(crops))
+
+    asked = with_points(np.random.default_rng(10), batch, too_large)
+    coordinates, labels = asked.points
+    assert coordinates.shape == (8, 4, 2)
+    used = labels >= 0
+    assert bool(used.any(dim=1).all())
+    for item in range(8):
+        for (x, y), label in zip(coordinates[item].tolist(), labels[item].tolist(), strict=True):
+            if label >= 0:
+                assert bool(batch.targets[item, 0, int(y), int(x)] > 0.5) == bool(label)
+    assert int((labels == 0).sum()) > int((labels == 1).sum())
+
+
+def test_points_can_follow_a_made_up_answer_near_the_truth(shards):
+    batch = box_batch(np.random.default_rng(11), shards, 8)
+    guess = torch.stack([spoiled_plane(np.random.default_rng(n), target) for n, target in enumerate(batch.targets)])
+    mask, truth = guess > 0, batch.targets > 0.5
+    overlap = float(2 * (mask & truth).sum() / (mask.sum() + truth.sum()))
+    assert 0.5 < overlap < 0.99
+    asked = with_points(np.random.default_rng(12), batch, None)
+    assert set(asked.points[1].unique().tolist()) <= {-1, 0, 1}
 
 
 def test_box_batch_has_its_targets_in_their_boxes(shards):
