@@ -25,8 +25,8 @@ from hemaview.segmentation.compact.crops import (
     place_3d,
     sample_3d,
 )
-from hemaview.segmentation.guided.components import slice_rectangles
 from hemaview.segmentation.compact.tiny_sam import Points
+from hemaview.segmentation.guided.components import slice_rectangles
 
 OPEN_SHARE = 0.2
 """Share of coarse samples whose depth is only guessed."""
