@@ -124,7 +124,7 @@ def read_adapter(path: Path) -> Adapter:
     if not arrays:
         raise damaged
     tensors: dict[str, dict[str, NDArray[np.float32]]] = {}
-    for name, array in arrays.items():
+    for name, array in sorted(arrays.items()):
         if not _NAME.fullmatch(name) or array.dtype != np.float32 or not np.isfinite(array).all():
             raise damaged
         if name.endswith(".running_var") and (array < 0).any():
