@@ -9,27 +9,36 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from hemaview.errors import ModelError
+from hemaview.segmentation.adapters import Adapter
 from hemaview.segmentation.compact.coarse import CoarseNet, with_evidence
 from hemaview.segmentation.compact.tiny_sam import TinySam
 from hemaview.segmentation.registry import ModelRecord
 
 
-def load_coarse(record: ModelRecord) -> CoarseNet:
-    """The coarse network, float32, ready to infer; ``ModelError`` for a missing, altered or unfitting file."""
+def load_coarse(record: ModelRecord, adapter: Adapter | None = None) -> CoarseNet:
+    """The coarse network, float32, ready to infer, with ``adapter`` merged in.
+
+    ``ModelError`` for a missing, altered or unfitting file and for an adapter that does not fit.
+    """
     net = CoarseNet()
     _fill(net, record, "coarse")
+    if adapter is not None:
+        adapter.merge_into("coarse", net)
     net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # missing in torch's own types
     return net
 
 
-def load_fine(record: ModelRecord, *, folded: bool = True) -> TinySam:
-    """The fine network; ``ModelError`` as for ``load_coarse``.
+def load_fine(record: ModelRecord, adapter: Adapter | None = None, *, folded: bool = True) -> TinySam:
+    """The fine network with ``adapter`` merged in; ``ModelError`` as for ``load_coarse``.
 
     Batch norms are folded into the convolutions before them unless ``folded`` is False: whoever adapts the network
     needs it as it was trained.
     """
     net = TinySam()
     _fill(net, record, "fine")
+    # Before folding: corrections and statistics belong to convolutions and batch norms as they were trained.
+    if adapter is not None:
+        adapter.merge_into("fine", net)
     if folded:
         _fold_batch_norms(net)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's own types
