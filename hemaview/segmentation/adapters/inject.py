@@ -227,8 +227,8 @@ class AdaptedNet:
 def inject(net: nn.Module, config: AdapterConfig) -> AdaptedNet:
     """Freeze ``net`` and put the parts of ``config`` into it, in place; its answers are exactly the same at first.
 
-    Random numbers come from torch's global generator. Raises ``ModelError`` for a network that has an adapter already
-    and for a target convolution whose kernel is not square.
+    ``net`` is float32 (autocast may shorten what passes through it). Random numbers come from torch's global generator.
+    Raises ``ModelError`` for a network that has an adapter already and for a target whose kernel is not square.
     """
     return AdaptedNet(net, config)
 

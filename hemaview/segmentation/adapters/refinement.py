@@ -65,9 +65,10 @@ def attach_refinement(decoder: nn.Module) -> tuple[RefinementHead, Callable[[], 
     def keep(_module: nn.Module, _inputs: Any, features: Tensor) -> None:
         seen[:] = [features]
 
-    def refine(_module: nn.Module, _inputs: Any, answer: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    def refine(module: nn.Module, _inputs: Any, answer: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         logits, iou = answer
-        return head(seen.pop(), logits), iou
+        # The module's own head: a deep copy of the network has these hooks too, but another head.
+        return module.get_submodule(HEAD_NAME)(seen.pop(), logits), iou
 
     decoder.add_module(HEAD_NAME, head)
     hooks = [upscaling.register_forward_hook(keep), decoder.register_forward_hook(refine)]

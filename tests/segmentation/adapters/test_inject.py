@@ -1,5 +1,7 @@
 """Adapters in whole networks: nothing changes at first, only their own parts learn, and they leave no trace."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import nn
@@ -286,3 +288,15 @@ def test_the_refining_head_sees_features_and_changes_the_logits(build):
         adapted.remove()
         assert torch.equal(ask(net), before)
     assert not hasattr(net.mask_decoder, "refinement")
+
+
+def test_a_deep_copy_is_a_network_of_its_own(build, train):
+    net, ask = build("compact fine")
+    train(inject(net, EVERYTHING))
+    with torch.no_grad():
+        answer = ask(net)
+        copy = deepcopy(net)
+        assert torch.equal(ask(copy), answer)
+        copy.mask_decoder.refinement.last.bias.add_(1.0)
+        torch.testing.assert_close(ask(copy), answer + 1.0)
+        assert torch.equal(ask(net), answer)
