@@ -9,7 +9,8 @@ from torch import nn
 from hemaview.segmentation.adapters.inject import AdaptedNet
 from hemaview.segmentation.compact.coarse import CoarseNet
 from hemaview.segmentation.compact.tiny_sam import TinySam
-from hemaview.segmentation.sam_modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+from hemaview.segmentation.sam.architecture import VIT_B, SamArchitecture, build_sam
+from hemaview.segmentation.sam_modeling import Sam
 
 
 class TinyUNet(nn.Module):
@@ -27,34 +28,17 @@ class TinyUNet(nn.Module):
         return self.out(torch.cat([skip, self.up(self.bottom(skip))], dim=1))
 
 
-def build_sam(width, depth, heads, size, embedding, window=14, global_blocks=(2, 5, 8, 11), mlp=2048):
-    """Segment Anything as its authors build it, for any size."""
-    cells = size // 16
-    return Sam(
-        image_encoder=ImageEncoderViT(
-            img_size=size,
-            embed_dim=width,
-            depth=depth,
-            num_heads=heads,
-            out_chans=embedding,
-            norm_layer=partial(nn.LayerNorm, eps=1e-6),
-            use_rel_pos=True,
-            global_attn_indexes=global_blocks,
-            window_size=window,
-        ),
-        prompt_encoder=PromptEncoder(embedding, (cells, cells), (size, size), mask_in_chans=16),
-        mask_decoder=MaskDecoder(
-            transformer_dim=embedding,
-            transformer=TwoWayTransformer(depth=2, embedding_dim=embedding, num_heads=8, mlp_dim=mlp),
-        ),
-    )
+TINY = SamArchitecture(
+    image_size=64, width=32, depth=2, heads=4, window=3, global_blocks=(1,), prompt_width=32, decoder_mlp=64
+)
+"""Segment Anything with every kind of layer, small enough to run in milliseconds."""
 
 
 @pytest.fixture
 def vit_b():
     """The real ViT-B, without memory for its weights: names and shapes are enough to count."""
     with torch.device("meta"):
-        return build_sam(768, 12, 12, 1024, 256)
+        return build_sam(VIT_B)
 
 
 def _fine(net: TinySam) -> torch.Tensor:
@@ -81,7 +65,7 @@ def _unet(net: TinyUNet) -> torch.Tensor:
 NETS = {
     "compact fine": (TinySam, _fine),
     "compact coarse": (CoarseNet, _coarse),
-    "sam": (partial(build_sam, 32, 2, 4, 64, 32, 2, (1,), 64), _sam),
+    "sam": (partial(build_sam, TINY), _sam),
     "unet": (TinyUNet, _unet),
 }
 

@@ -13,6 +13,7 @@ from hemaview.segmentation.adapters.config import DECODER_ATTENTION, FUSED_QKV
 from hemaview.segmentation.adapters.inject import inject
 from hemaview.segmentation.compact.coarse import CoarseNet
 from hemaview.segmentation.compact.tiny_sam import TinySam
+from hemaview.segmentation.sam.encoder import speed_up
 
 BOTH = AdapterConfig(lora=LoraConfig(targets=FUSED_QKV + DECODER_ATTENTION), conv_lora=ConvLoraConfig())
 EVERYTHING = AdapterConfig(lora=LoraConfig(), conv_lora=ConvLoraConfig(), adabn=True, refinement=True, decoder=True)
@@ -300,3 +301,15 @@ def test_a_deep_copy_is_a_network_of_its_own(build, train):
         copy.mask_decoder.refinement.last.bias.add_(1.0)
         torch.testing.assert_close(ask(copy), answer + 1.0)
         assert torch.equal(ask(net), answer)
+
+
+def test_the_faster_encoder_takes_adapters_as_the_original_does(build, train):
+    config = AdapterConfig(lora=LoraConfig(), conv_lora=ConvLoraConfig())
+    net, ask = build("sam")
+    fast, _ = build("sam")
+    speed_up(fast.image_encoder)
+    adapted = train(inject(net, config))
+    inject(fast, config).load_tensors(adapted.tensors())
+    with torch.no_grad():
+        torch.testing.assert_close(ask(fast), ask(net), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(ask(fast), ask(net), rtol=1e-4, atol=1e-5)
