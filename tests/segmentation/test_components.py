@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hemaview.segmentation.compact.components import keep_lesion, reach_box, reaches_box, slice_rectangles
+from hemaview.segmentation.guided.components import keep_lesion, reach_box, reaches_box, slice_rectangles
 
 
 def test_every_piece_gets_its_rectangle_largest_first():

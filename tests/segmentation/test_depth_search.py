@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from hemaview.segmentation.compact import crops
-from hemaview.segmentation.compact.depth import find_extent
-from hemaview.segmentation.compact.frame import Box
+from hemaview.segmentation.guided.box import Box
 from hemaview.segmentation.guided.coarse_answer import CoarseAnswer
+from hemaview.segmentation.guided.depth import find_extent
 
 SHAPE = (200, 60, 60)
 SPACING = np.array([1.0, 1.0, 1.0])

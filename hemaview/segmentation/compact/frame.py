@@ -1,4 +1,4 @@
-"""The scan as the networks see it, and the part of it that an answer may touch."""
+"""A scan as the compact model's networks see it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hemaview.errors import PromptError
-from hemaview.imaging import Geometry, Modality, Volume
+from hemaview.imaging import Modality, Volume
 from hemaview.segmentation.compact import crops
-from hemaview.segmentation.contract import BoxPrompt
-
-MARGIN = 0.12
-"""How far an answer may leave the box on each side, as a share of the box's side: boxes are drawn by hand."""
+from hemaview.segmentation.guided.box import Box
 
 _AIR_HU, _BONE_HU, _LEAST_AIR = -200, 200, 0.02
-_NEARBY = 3
-"""Voxels round a box that must hold an edge where the box itself holds none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +39,25 @@ class Frame:
         """Slices, rows, columns."""
         k, j, i = self.array.shape
         return k, j, i
+
+    @property
+    def spacing_kji(self) -> tuple[float, float, float]:
+        """Voxel size in mm in the order of the array's axes."""
+        x, y, z = self.spacing
+        return z, y, x
+
+    def window(self, region: tuple[slice, slice, slice]) -> NDArray[np.float32]:
+        """A window (k, j, i) of the scan as the networks see it, before they normalise it; a copy."""
+        return np.array(self._tensor(self.array[region]).numpy())
+
+    def limits(self, region: tuple[slice, slice, slice]) -> tuple[float, float]:
+        """Smallest and largest value of a window (k, j, i), as the networks see it."""
+        part = self.array[region]
+        low, high = float(part.min()), float(part.max())
+        if not self.soft_tissue:
+            return low, high
+        least, most = crops.HOUNSFIELD_LIMITS
+        return min(max(low, least), most), min(max(high, least), most)
 
     def fine_crop(self, k: int, box_xyxy: Sequence[float]) -> tuple[Tensor, Tensor, crops.Placement2D]:
         """``crops.box_crop_2d`` of slice ``k``."""
@@ -72,80 +85,6 @@ class Frame:
         return tensor.clamp(*crops.HOUNSFIELD_LIMITS) if self.soft_tissue else tensor
 
 
-@dataclass(frozen=True)
-class Box:
-    """A box in voxel units, faces in array order (k, j, i); ``open_axis`` is an array axis (0 = k)."""
-
-    lower: tuple[float, float, float]
-    upper: tuple[float, float, float]
-    open_axis: int | None = None
-
-    @classmethod
-    def of(cls, prompt: BoxPrompt, volume: Volume) -> Box:
-        """The part of the prompt's box that lies in the scan.
-
-        Raises ``PromptError`` for a box outside the scan, without area, or where it and its surroundings hold a
-        single grey value.
-        """
-        lower, upper = prompt.clipped_bounds(volume.geometry)
-        open_axis = None if prompt.open_axis is None else 2 - prompt.open_axis
-        box = cls(_triple(lower[::-1]), _triple(upper[::-1]), open_axis)
-        wide = cls(_triple(lower[::-1] - _NEARBY), _triple(upper[::-1] + _NEARBY))
-        seen = volume.array[wide.region(volume.geometry.shape)]
-        if seen.min() == seen.max():
-            raise PromptError(
-                "The box and its surroundings hold a single grey value, so no edge can be found; "
-                "draw it round the haematoma."
-            )
-        return box
-
-    def prompt(self, geometry: Geometry) -> BoxPrompt:
-        """The box in LPS millimetres, closed."""
-        return BoxPrompt.from_index_bounds(geometry, self.lower[::-1], self.upper[::-1])
-
-    def with_depth(self, axis: int, lower: float, upper: float) -> Box:
-        """The box with other faces along ``axis``; an open axis stays open."""
-        low, high = list(self.lower), list(self.upper)
-        low[axis], high[axis] = lower, upper
-        return Box(_triple(low), _triple(high), self.open_axis)
-
-    def closed(self) -> Box:
-        """The box with its depth taken as known."""
-        return replace(self, open_axis=None)
-
-    @property
-    def rectangle(self) -> tuple[float, float, float, float]:
-        """Its faces on a slice: i0, j0, i1, j1."""
-        return self.lower[2], self.lower[1], self.upper[2], self.upper[1]
-
-    @property
-    def sides(self) -> tuple[float, float]:
-        """Its rows and columns on a slice, in voxels."""
-        return self.upper[1] - self.lower[1], self.upper[2] - self.lower[2]
-
-    @property
-    def slices(self) -> range:
-        """The slices k whose centre lies in the box (at least one)."""
-        return _centres(self.lower[0], self.upper[0])
-
-    def region(self, shape: tuple[int, int, int], margin: float = MARGIN) -> tuple[slice, slice, slice]:
-        """``(k, j, i)`` slices of the voxels whose centre lies in the box widened by ``margin`` on each side."""
-        found = []
-        for low, high, size in zip(self.lower, self.upper, shape, strict=True):
-            extra = margin * (high - low)
-            inside = _centres(max(low - extra, -0.5), min(high + extra, size - 0.5))
-            found.append(slice(max(inside.start, 0), min(inside.stop, size)))
-        return found[0], found[1], found[2]
-
-    def within(self, region: tuple[slice, slice, slice]) -> tuple[slice, slice, slice]:
-        """The box's own voxels as ``(k, j, i)`` slices of an array that covers ``region``."""
-        found = []
-        for low, high, outer in zip(self.lower, self.upper, region, strict=True):
-            inner = _centres(low, high)
-            found.append(slice(max(inner.start - outer.start, 0), min(inner.stop, outer.stop) - outer.start))
-        return found[0], found[1], found[2]
-
-
 def holds_hounsfield(volume: Volume) -> bool:
     """Whether the scan's values are CT numbers with air and bone, which crops must limit to soft tissue.
 
@@ -158,16 +97,3 @@ def holds_hounsfield(volume: Volume) -> bool:
     if sample.max() < _BONE_HU:
         return False
     return bool(np.count_nonzero(sample <= _AIR_HU) >= _LEAST_AIR * sample.size)
-
-
-def _centres(lower: float, upper: float) -> range:
-    start, stop = int(np.ceil(lower)), int(np.floor(upper)) + 1
-    if stop <= start:
-        start = int(np.floor((lower + upper) / 2 + 0.5))
-        stop = start + 1
-    return range(start, stop)
-
-
-def _triple(values: Sequence[float] | NDArray) -> tuple[float, float, float]:
-    a, b, c = (float(v) for v in values)
-    return a, b, c

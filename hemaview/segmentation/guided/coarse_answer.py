@@ -14,10 +14,14 @@ from hemaview.segmentation.compact import crops
 
 @dataclass(frozen=True, eq=False)
 class CoarseAnswer:
-    """Logits (24, 48, 48) of the coarse network and where they lie in the scan."""
+    """Logits (24, 48, 48) of the coarse network and where they lie in the scan.
+
+    ``image`` is the normalised crop that it saw, on the same grid.
+    """
 
     logits: Tensor
     placement: crops.Placement3D
+    image: Tensor | None = None
 
     def probability(self, window: tuple[slice, slice, slice]) -> NDArray[np.float32]:
         """Probability of the voxels of ``window`` (k, j, i); 0 where the crop ended."""

@@ -41,10 +41,10 @@ def paint_evidence(
         rows = placement.rows.sampling_matrix(soft.shape[0])
         columns = placement.columns.sampling_matrix(soft.shape[1])
         channel[_slices_at(placement.slices, k)] = 2 * (rows @ soft @ columns.T) - 1
-    for k, j, i, positive in points:
+    for *centre, positive in points:
         distance = torch.zeros(counts)
         for number, (axis, position) in enumerate(
-            zip((placement.slices, placement.rows, placement.columns), (k, j, i), strict=True)
+            zip((placement.slices, placement.rows, placement.columns), centre, strict=True)
         ):
             # The cell that holds the point is always painted, however coarse the grid.
             away = (torch.arange(axis.count) - round(axis.to_crop(position))).float() / POINT_RADII[number]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from hemaview.segmentation.compact.frame import Box
+from hemaview.segmentation.guided.box import Box
 from hemaview.segmentation.guided.coarse_answer import CoarseAnswer
 
 _MOST_TRIES = 4

@@ -6,12 +6,33 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-Rectangle = tuple[float, float, float, float]
-"""Faces on a slice in voxel units: i0, j0, i1, j1."""
+from hemaview.segmentation.guided.protocols import Rectangle, Window2D
 
 _THRESHOLDS = tuple(0.5 - 0.05 * n for n in range(9))
 _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=np.bool_)
 _ALL_NEIGHBOURS = np.ones((3, 3, 3), dtype=np.bool_)
+
+
+PIECE_MARGIN = 0.15
+"""How far an answer may leave its rectangle, as a share of the side and one voxel more."""
+
+
+def faces_of(mask: NDArray[np.bool_]) -> Rectangle:
+    """The rectangle round all of a ``[j, i]`` mask that is not empty."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return float(columns[0] - 0.5), float(rows[0] - 0.5), float(columns[-1] + 0.5), float(rows[-1] + 0.5)
+
+
+def near_rectangle(
+    picture: NDArray[np.float32], rectangle: Rectangle, window: Window2D, outside: float
+) -> NDArray[np.float32]:
+    """``picture`` of ``window`` without what lies well outside the rectangle: something else, not asked for."""
+    i0, j0, i1, j1 = rectangle
+    rows, columns = np.arange(window[0].start, window[0].stop), np.arange(window[1].start, window[1].stop)
+    across, down = PIECE_MARGIN * (i1 - i0) + 1, PIECE_MARGIN * (j1 - j0) + 1
+    near_rows = (rows >= j0 - down) & (rows <= j1 + down)
+    near_columns = (columns >= i0 - across) & (columns <= i1 + across)
+    return np.where(near_rows[:, None] & near_columns, picture, np.float32(outside))
 
 
 def slice_rectangles(mask: NDArray[np.bool_], *, grow: float = 1.0, least_share: float = 0.05) -> list[Rectangle]:
@@ -36,12 +57,16 @@ def slice_rectangles(mask: NDArray[np.bool_], *, grow: float = 1.0, least_share:
 
 
 def keep_lesion(
-    probability: NDArray[np.float32], inside: tuple[slice, slice, slice], *, least_share: float = 0.03
+    probability: NDArray[np.float32],
+    inside: tuple[slice, slice, slice],
+    *,
+    least_share: float = 0.03,
+    known: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float32]:
     """``probability`` with the pieces (above one half) that do not belong to the lesion set to zero.
 
-    Kept are the piece with most voxels in the box, and every other piece with at least ``least_share`` of that
-    number in the box. ``inside`` is the box within the array.
+    Kept are the piece with most voxels in the box, every other piece with at least ``least_share`` of that
+    number in the box, and pieces that touch ``known`` voxels of the lesion. ``inside`` is the box within the array.
     """
     labels, count = ndimage.label(probability > 0.5, structure=_ALL_NEIGHBOURS)
     if count <= 1:
@@ -49,6 +74,8 @@ def keep_lesion(
     sizes = np.bincount(labels[inside].ravel(), minlength=count + 1)
     sizes[0] = 0
     keep = (sizes >= least_share * sizes.max()) & (sizes > 0)
+    if known is not None:
+        keep[np.unique(labels[known])] = True
     keep[0] = True
     return np.where(keep[labels], probability, np.float32(0))
 
