@@ -88,7 +88,7 @@ def correct_probability(
     grid = Grid(lines[0], lines[1], lines[2], frame.spacing_kji)
     masks = {k: mask[region[1], region[2]] for k, mask in known.fixed.items()}
     limited = np.clip(probability, 1e-4, 1 - 1e-4)
-    logits = np.log(limited / (1 - limited))
+    logits = np.asarray(np.log(limited / (1 - limited)), dtype=np.float32)
     moved = corrected(logits, frame.window(region), grid, known.points, masks, box)
     return np.where(moved == logits, probability, 1 / (1 + np.exp(-moved))).astype(np.float32)
 
@@ -169,7 +169,7 @@ def _from_masks(
             alike = np.exp(-((grey[n] - shade) ** 2) / 2)
             correction[n] += weight * alike * missed
             total[n] += weight
-    return correction / np.maximum(total, 1)[:, None, None]
+    return np.asarray(correction / np.maximum(total, np.float32(1))[:, None, None])
 
 
 def _positions(axis: Axis) -> Floats:

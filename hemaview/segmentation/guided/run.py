@@ -31,7 +31,7 @@ from hemaview.segmentation.guided.protocols import Check, Rectangle, SliceAnswer
 Drawn = tuple[NDArray[np.float32], NDArray[np.float32]]
 """Probability of a piece's region and confidence per slice."""
 
-_FAINT = 3.3535e-4
+_FAINT = float(1 / (1 + np.exp(8)))
 """Probability of what lies outside a rectangle: a logit of -8."""
 _LEAST_FILL = 0.03
 """An answer that fills less than this share of the box is not believed: lesions fill at least a tenth of theirs."""
@@ -109,7 +109,7 @@ class Run:
         canvas.total = canvas.region[0].stop - canvas.region[0].start
         _, rows, columns = canvas.region
         picture = np.zeros(canvas.probability.shape[1:], dtype=np.float32)
-        for piece, region in zip(seen, regions, strict=True):
+        for piece in seen:
             for rectangle in piece.rectangles(k):
                 answer = self._answer([SliceQuestion(k, rectangle, self._points_on(k))], (rows, columns), None)[0]
                 i0, j0, i1, j1 = rectangle
