@@ -185,6 +185,21 @@ def prompted_batch(
     return _collate(items[:size])
 
 
+def fine_question(rng: np.random.Generator, sample: Sample) -> FineBatch | None:
+    """One slice of a sample with a box of up to 5 % error round its lesion; None where the lesion is too small."""
+    k = _pick_slice(rng, sample.mask)
+    if k is None:
+        return None
+    lower, upper = moved(rng, *mask_faces(sample.mask[k]), 0.05)
+    return _collate([_fine_item(rng, sample, k, lower, upper, None)])
+
+
+def hinted_batch(rng: np.random.Generator, sample: Sample, coarse: CoarseModel) -> FineBatch | None:
+    """Up to 3 slices of a sample asked as in use: boxes and mask prompts from the coarse answer; None without any."""
+    items = _items_from_coarse(rng, sample, 3, coarse)
+    return _collate(items) if items else None
+
+
 def _items_from_truth(
     rng: np.random.Generator, sample: Sample, count: int
 ) -> list[tuple[Tensor, Tensor, Tensor, Tensor | None]]:

@@ -38,20 +38,28 @@ def spoiled_plane(rng: np.random.Generator, target: Tensor) -> Tensor:
     return (rng.uniform(0.4, 1.5) * (distance + side * (wander + rng.uniform(-0.12, 0.12))))[None].clamp(-10, 10)
 
 
-def correcting_points(rng: np.random.Generator, guess: Tensor, targets: Tensor, boxes: Tensor) -> Points:
-    """1 to 4 points per item: most where the guess (logits) is wrong, the others confirming; padded with label -1.
+def correcting_points(
+    rng: np.random.Generator,
+    guess: Tensor,
+    targets: Tensor,
+    boxes: Tensor,
+    *,
+    most: int = MOST_POINTS,
+    at_errors: float = _AT_ERRORS,
+) -> Points:
+    """1 to ``most`` points per item: a share where the guess (logits) is wrong, the others confirming; padded with -1.
 
     ``guess`` and ``targets`` are (B, 1, rows, columns); points stay within the box and a little round it.
     """
     count = len(targets)
-    coordinates = torch.zeros(count, MOST_POINTS, 2)
-    labels = torch.full((count, MOST_POINTS), -1)
+    coordinates = torch.zeros(count, most, 2)
+    labels = torch.full((count, most), -1)
     for item in range(count):
         truth, mask = targets[item, 0].numpy() > 0.5, guess[item, 0].numpy() > 0
         near = _near_box(boxes[item], truth.shape)
         wrong = (truth ^ mask) & near
-        for number in range(1 + int(rng.integers(MOST_POINTS)) if rng.random() < 0.6 else 1):
-            place = _inside_of(rng, wrong, least=3) if rng.random() < _AT_ERRORS else None
+        for number in range(1 + int(rng.integers(most)) if rng.random() < 0.6 else 1):
+            place = _inside_of(rng, wrong, least=3) if rng.random() < at_errors else None
             if place is None:
                 place = _inside_of(rng, truth if rng.random() < 0.6 else ~truth & near, least=1)
             if place is None:
@@ -63,13 +71,20 @@ def correcting_points(rng: np.random.Generator, guess: Tensor, targets: Tensor, 
     return coordinates, labels
 
 
-def random_evidence(rng: np.random.Generator, target: Tensor, placement: Placement3D, guess: Tensor | None) -> Tensor:
+def random_evidence(
+    rng: np.random.Generator,
+    target: Tensor,
+    placement: Placement3D,
+    guess: Tensor | None,
+    *,
+    kind: str | None = None,
+) -> Tensor:
     """An evidence channel (24, 48, 48) for a coarse crop: points, slices set by hand, rectangles, or some of each.
 
     ``target`` is the soft truth on the crop; points lie where ``guess`` (logits; without it a spoiled truth) is wrong.
     """
     truth = target.numpy() > 0.5
-    kind = rng.choice(["points", "slices", "rectangles", "both"], p=[0.5, 0.2, 0.15, 0.15])
+    kind = kind or str(rng.choice(["points", "slices", "rectangles", "both"], p=[0.5, 0.2, 0.15, 0.15]))
     points: list[PointEvidence] = []
     slices: list[SliceEvidence] = []
     rectangles: list[RectangleEvidence] = []

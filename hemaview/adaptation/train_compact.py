@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from hemaview.adaptation.backgrounds import load_heads
 from hemaview.adaptation.batches import FineBatch, box_batch, coarse_batch, prompted_batch, with_points
+from hemaview.adaptation.scoring import measure_weights, table
 from hemaview.adaptation.shards import Shard, open_shards, write_shards
 from hemaview.adaptation.training import Plan, coarse_loss, fine_loss, save_weights, train
 from hemaview.segmentation.compact.coarse import CoarseNet, with_evidence
@@ -142,6 +143,15 @@ def blend(options: argparse.Namespace) -> None:
     save_weights(net, options.out, {**metadata, "blend_of": str(len(states))})
 
 
+def judge(options: argparse.Namespace) -> None:
+    """Print what a pair of weights reaches on held-out samples."""
+    coarse, fine = CoarseNet().eval(), TinySam().eval()
+    coarse.load_state_dict(_read_weights(options.coarse))
+    fine.load_state_dict(_read_weights(options.fine))
+    rows, calibration = measure_weights(coarse, fine, open_shards(options.folder), limit=options.limit)
+    _say(table(rows, calibration))
+
+
 def _ask(model: nn.Module, batch: FineBatch) -> tuple[Tensor, Tensor]:
     logits, estimate = model(batch.crops.contiguous(memory_format=torch.channels_last), batch.boxes, batch.prompts)
     return logits, estimate
@@ -221,6 +231,11 @@ def _parser() -> argparse.ArgumentParser:
     mix.add_argument("role", choices=("coarse", "fine"))
     mix.add_argument("weights", type=Path, nargs="+")
     mix.add_argument("--out", type=Path, required=True)
+    measure = commands.add_parser("score", help="measure a pair of weights on held-out samples")
+    measure.add_argument("folder", type=Path)
+    measure.add_argument("--coarse", type=Path, required=True)
+    measure.add_argument("--fine", type=Path, required=True)
+    measure.add_argument("--limit", type=int, default=200, help="samples to ask about (default: %(default)s)")
     return parser
 
 
@@ -232,8 +247,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         heads = load_heads(options.templates)
         write_shards(options.folder, options.seed, heads, shards=options.shards, minutes=options.minutes, report=_say)
         return 0
-    if options.command == "blend":
-        blend(options)
+    if options.command in ("blend", "score"):
+        (blend if options.command == "blend" else judge)(options)
         return 0
     torch.manual_seed(options.seed)
     (train_coarse if options.command == "coarse" else train_fine)(options)

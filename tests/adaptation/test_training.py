@@ -10,6 +10,7 @@ from safetensors import safe_open
 from hemaview.adaptation import shards as store
 from hemaview.adaptation.batches import box_batch, coarse_batch, mask_faces, prompted_batch, with_points
 from hemaview.adaptation.prompting import spoiled_plane
+from hemaview.adaptation.scoring import measure_weights, table
 from hemaview.adaptation.train_compact import main
 from hemaview.adaptation.training import Plan, coarse_loss, fine_loss, save_weights, train
 from hemaview.errors import HemaviewError
@@ -197,3 +198,17 @@ def test_blend_averages_weights_and_keeps_their_description(tmp_path):
         found = stored.get_tensor("head.weight").float()
     expected = (first.head.weight + second.head.weight).detach() / 2
     assert torch.allclose(found, expected, atol=2e-3)
+
+
+def test_scoring_names_every_prompt_and_asks_all_weights_the_same(shards):
+    torch.manual_seed(0)
+    coarse, fine = CoarseNet().eval(), TinySam().eval()
+    rows, calibration = measure_weights(coarse, fine, shards)
+    again, _ = measure_weights(coarse, fine, shards)
+    assert [row.dice for row in rows] == [row.dice for row in again]
+    assert {"coarse, box", "coarse, box and slices", "fine, box", "fine, box, own mask, 3 points"} <= {
+        row.prompt for row in rows
+    }
+    assert all(0 <= row.dice <= 1 for row in rows)
+    assert -1 <= calibration.correlation <= 1
+    assert rows[0].prompt in table(rows, calibration)
