@@ -16,7 +16,7 @@ from hemaview.commands.terminal import Progress, interrupt_cancels, say
 
 if TYPE_CHECKING:
     from hemaview.imaging import Geometry
-    from hemaview.segmentation import BoxPrompt
+    from hemaview.segmentation import BoxPrompt, Segmenter
     from hemaview.volumetry import Reading
 
 _HELP = f"""writes into --out DIR:
@@ -56,6 +56,9 @@ def run(given: list[str]) -> int:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--engine", metavar="NAME", help="which model (default: compact); see 'hemaview models'")
+    parser.add_argument(
+        "--adapter", metavar="NAME", help="adapter for that model, by name or file; see 'hemaview models adapters'"
+    )
     parser.add_argument("--series", metavar="UID", help="which series, where a DICOM folder holds several")
     parser.add_argument("--no-stl", action="store_true", help="write no surface")
     parser.add_argument("--json", action="store_true", help="print segmentation.json instead of a table")
@@ -65,7 +68,6 @@ def run(given: list[str]) -> int:
 
     from hemaview.case.headless import make_folder, segment_scan, write_results
     from hemaview.imaging.reading import read_scan
-    from hemaview.segmentation.registry import DEFAULT_ENGINE, load_engine
 
     make_folder(options.out)
     progress = Progress(shown=not options.quiet and sys.stderr.isatty())
@@ -74,7 +76,7 @@ def run(given: list[str]) -> int:
         box = _box(options, volume.geometry)
         box.clipped_bounds(volume.geometry)
         progress.show("Loading the model", 0, 1)
-        engine = load_engine(options.engine or DEFAULT_ENGINE)
+        engine = _engine(options.engine, options.adapter)
         with interrupt_cancels() as token:
             snapshot = segment_scan(
                 options.scan,
@@ -106,6 +108,18 @@ def run(given: list[str]) -> int:
         say(results.refusal)
         return ExitCode.EXPORT
     return ExitCode.OK
+
+
+def _engine(name: str | None, adapter: str | None) -> Segmenter:
+    from hemaview.segmentation.adapter_store import AdapterStore, look_at
+    from hemaview.segmentation.registry import DEFAULT_ENGINE, load_engine
+
+    if adapter is None:
+        return load_engine(name or DEFAULT_ENGINE)
+    path = AdapterStore().find(adapter)
+    card = look_at(path).card
+    # An adapter says which model it belongs to; a model named beside it is checked when they are joined.
+    return load_engine(name or (card.base_name if card else DEFAULT_ENGINE), adapter=path)
 
 
 def _box(options: argparse.Namespace, geometry: Geometry) -> BoxPrompt:

@@ -46,6 +46,10 @@ class Progress:
         """The same for work that counts from 0 to 1."""
         return lambda share: self.show(label, round(100 * share), 100)
 
+    def amount(self, label: str) -> Callable[[int, int], None]:
+        """The same for work that counts bytes."""
+        return lambda done, total: self.show(label, done, total)
+
     def close(self) -> None:
         """Take the bar off the screen."""
         if self._bar is not None:

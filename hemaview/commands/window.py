@@ -14,7 +14,8 @@ from hemaview.errors import HemaviewError, ScanError
 _HELP = f"""commands:
   demo      show the sample phantom, segmented; without a screen write hemaview-demo/
   segment   segment one scan in one box and write mask, volumes and surface
-  models    list the models and check their files
+  models    list, add, download and remove models and adapters
+  train     adapt a model to your own scans
   'hemaview COMMAND --help' tells more. A file called like a command: hemaview ./demo
 
 {EXIT_CODES}

@@ -121,6 +121,12 @@ class ModelRecord:
         """Where a file of this model belongs, whether it is there or not."""
         return (self.folder if self.bundled else self.user_folder) / file.path
 
+    def require_files(self) -> None:
+        """Raise ``ModelError`` for the first file that is not there, before anything heavy is loaded for it."""
+        for file in self.files:
+            if _size(self.file_path(file)) < 0:
+                raise self._unreadable(file, FileNotFoundError())
+
     def read_file(self, role: str) -> bytes:
         """The bytes of the file with ``role`` after its hash was checked; ``ModelError`` otherwise."""
         file = self.file(role)

@@ -99,6 +99,7 @@ def load_engine(name: str = DEFAULT_ENGINE, *, adapter: Path | None = None, regi
     if record is None:
         known = ", ".join(available_engines(registry)) or "none"
         raise ModelError(f'There is no engine called "{name}"; choose one of: {known}.')
+    record.require_files()
     module, _, attribute = record.engine.partition(":")
     if not module.startswith("hemaview.segmentation."):
         raise ModelError(f'The model "{name}" names an engine outside HEMAVIEW ({record.engine}); {REPAIR}.')
