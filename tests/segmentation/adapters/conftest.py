@@ -43,13 +43,13 @@ def vit_b():
 
 def _fine(net: TinySam) -> torch.Tensor:
     generator = torch.Generator().manual_seed(5)
-    crops = torch.randn(2, 1, 96, 96, generator=generator)
-    return net(crops, torch.tensor([[20.0, 20, 70, 70], [10, 30, 60, 80]]))[0]
+    crops = torch.randn(2, 1, 48, 48, generator=generator)
+    return net(crops, torch.tensor([[10.0, 10, 35, 35], [5, 15, 30, 40]]))[0]
 
 
 def _coarse(net: CoarseNet) -> torch.Tensor:
     channels = net.down[0][0].in_channels // 4
-    return net(torch.randn(1, channels, 24, 48, 48, generator=torch.Generator().manual_seed(5)))
+    return net(torch.randn(1, channels, 16, 32, 32, generator=torch.Generator().manual_seed(5)))
 
 
 def _sam(net: Sam) -> torch.Tensor:
@@ -62,9 +62,10 @@ def _unet(net: TinyUNet) -> torch.Tensor:
     return net(torch.randn(3, 1, 16, 16, generator=torch.Generator().manual_seed(5)))
 
 
+# The compact networks with fewer channels and on smaller crops than the shipped ones.
 NETS = {
-    "compact fine": (TinySam, _fine),
-    "compact coarse": (CoarseNet, _coarse),
+    "compact fine": (partial(TinySam, 48, 32), _fine),
+    "compact coarse": (partial(CoarseNet, (6, 8, 10, 10)), _coarse),
     "sam": (partial(build_sam, TINY), _sam),
     "unet": (TinyUNet, _unet),
 }
