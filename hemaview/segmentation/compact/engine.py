@@ -30,15 +30,10 @@ class CompactSegmenter(GuidedSegmenter):
         unfitting file, and for an adapter that was made for another model.
         """
         count = threads or min(torch.get_num_threads(), MOST_THREADS)
-        # An adapter may change the statistics of batch norms, which folding would hide from it.
-        coarse, fine = load_coarse(record), load_fine(record, folded=adapter is None)
-        label = ""
-        if adapter is not None:
-            read = read_adapter(adapter)
-            read.check_base(record.fingerprint, ("coarse", "fine"))
-            read.merge_into("coarse", coarse)
-            read.merge_into("fine", fine)
-            label = read.label
+        merged = None if adapter is None else read_adapter(adapter)
+        if merged is not None:
+            merged.check_base(record.fingerprint, ("coarse", "fine"))
+        coarse, fine = load_coarse(record, merged), load_fine(record, merged)
         info = EngineInfo(
             name=record.name,
             title=record.title,
@@ -46,7 +41,7 @@ class CompactSegmenter(GuidedSegmenter):
             sha256=record.fingerprint,
             trained_on=record.trained_on,
             licence=record.licence,
-            adapter=label,
+            adapter="" if merged is None else merged.label,
         )
         engine = cls(info, CoarseGuide(coarse, count), CompactSlices(fine, count))
         warm_up(engine)

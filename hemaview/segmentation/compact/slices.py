@@ -11,8 +11,9 @@ from hemaview.imaging import Volume
 from hemaview.segmentation.compact import crops
 from hemaview.segmentation.compact.frame import Frame
 from hemaview.segmentation.compact.tiny_sam import TinySam
+from hemaview.segmentation.device import use_threads
 from hemaview.segmentation.guided.coarse_answer import CoarseAnswer
-from hemaview.segmentation.guided.coarse_guide import MOST_THREADS, use_threads
+from hemaview.segmentation.guided.coarse_guide import MOST_THREADS
 from hemaview.segmentation.guided.protocols import Check, SliceAnswer, SliceQuestion, Window2D
 
 BATCH = 4
@@ -85,6 +86,10 @@ class CompactSession:
 
     def prefetch(self, slices: Sequence[int]) -> None:
         """Nothing is worth computing ahead."""
+
+    def take_notes(self) -> tuple[str, ...]:
+        """There is nothing to tell."""
+        return ()
 
 
 def _points(

@@ -11,6 +11,7 @@ from hemaview.segmentation.compact.coarse import CoarseNet
 from hemaview.segmentation.compact.crops import Placement3D
 from hemaview.segmentation.compact.frame import Frame
 from hemaview.segmentation.compact.weights import load_coarse
+from hemaview.segmentation.device import use_threads
 from hemaview.segmentation.guided.box import Box
 from hemaview.segmentation.guided.coarse_answer import CoarseAnswer
 from hemaview.segmentation.guided.protocols import Check
@@ -61,12 +62,6 @@ class CoarseGuide:
 
     def _before_layer(self, *_: object) -> None:
         self._check()
-
-
-def use_threads(count: int) -> None:
-    """Let torch compute on ``count`` threads; it costs something, so it is done only where it changes."""
-    if torch.get_num_threads() != count:
-        torch.set_num_threads(count)
 
 
 def _never() -> None:

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from hemaview.errors import PromptError
 from hemaview.imaging import Geometry, Volume
 from hemaview.segmentation.compact.crops import Placement3D
+from hemaview.segmentation.compact.evidence import evidence_channel
 from hemaview.segmentation.compact.frame import Frame
 from hemaview.segmentation.contract import BoxPrompt, FixedSlice, Prompt
 from hemaview.segmentation.guided.box import Box
 from hemaview.segmentation.guided.components import faces_of
-from hemaview.segmentation.guided.evidence import paint_evidence
 from hemaview.segmentation.guided.protocols import Rectangle
 
 _NEARBY = 3
@@ -108,11 +108,11 @@ class Plan:
 
 def evidence_of(known: Known, piece: Piece, placement: Placement3D) -> torch.Tensor:
     """The coarse network's third channel."""
-    return paint_evidence(
+    return evidence_channel(
         placement,
         points=[(p.k, p.j, p.i, p.positive) for p in known.points],
-        masks=known.fixed,
-        rectangles={k: rectangles for k, rectangles in piece.redrawn.items() if k not in known.fixed},
+        slices=[(k, torch.from_numpy(mask)) for k, mask in known.fixed.items()],
+        rectangles=[(k, enclosing(rectangles)) for k, rectangles in piece.redrawn.items()],
     )
 
 
@@ -179,9 +179,7 @@ def _from_slices(redrawn: Sequence[tuple[int, Rectangle]], drawn: Marks, geometr
         marks.setdefault(k, []).append(rectangle)
     own = {k: tuple(rectangles) for k, rectangles in marks.items()}
     everything = {**drawn, **own}
-    sides = np.array([rectangle for rectangles in everything.values() for rectangle in rectangles])
-    i0, j0 = sides[:, :2].min(axis=0)
-    i1, j1 = sides[:, 2:].max(axis=0)
+    i0, j0, i1, j1 = enclosing([rectangle for rectangles in everything.values() for rectangle in rectangles])
     first, last = min(everything), max(everything)
     widest = max(everything, key=lambda k: (sum((r[2] - r[0]) * (r[3] - r[1]) for r in everything[k]), -k))
     guess = Box.of(BoxPrompt.from_rectangle(geometry, 2, widest, (i0, j0, 0), (i1, j1, 0)), geometry)
@@ -189,7 +187,7 @@ def _from_slices(redrawn: Sequence[tuple[int, Rectangle]], drawn: Marks, geometr
     if first != last:
         # Where two slices are known, the lesion is not expected far beyond them.
         lower, upper = first - 0.5, last + 0.5
-    box = Box((lower, float(j0), float(i0)), (upper, float(j1), float(i1)), 0)
+    box = Box((lower, j0, i0), (upper, j1, i1), 0)
     return Piece(box, own, between(everything), widest)
 
 
@@ -207,6 +205,12 @@ def between(marks: Marks) -> dict[int, tuple[Rectangle, ...]]:
             share = (k - low) / (high - low)
             found[k] = tuple(_mixed(a, b, share) for a, b in pairs)
     return found
+
+
+def enclosing(rectangles: Sequence[Rectangle]) -> Rectangle:
+    """The smallest rectangle round several."""
+    left, top, right, bottom = zip(*rectangles, strict=True)
+    return min(left), min(top), max(right), max(bottom)
 
 
 def _pairs(first: Sequence[Rectangle], second: Sequence[Rectangle]) -> list[tuple[Rectangle, Rectangle]]:

@@ -70,6 +70,10 @@ class SliceSession(Protocol):
         """These slices will be asked about next, in this order; may do nothing."""
         ...
 
+    def take_notes(self) -> tuple[str, ...]:
+        """Sentences about what went otherwise than asked since the last call; they go with the answer."""
+        ...
+
 
 class SliceModel(Protocol):
     """A model that draws the edge in single slices."""

@@ -97,7 +97,7 @@ class Run:
             slice_confidence=canvas.confidence,
             seconds_first=self._seconds_first,
             seconds_total=time.perf_counter() - self._started,
-            notes=tuple(self._notes),
+            notes=(*self._notes, *self._session.take_notes()),
         )
 
     def _answer_focus(self) -> None:
