@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -143,12 +142,10 @@ def _unpack(path: Path) -> object:
         # Only the zip form that torch writes since 1.6 can be mapped instead of read.
         with warnings.catch_warnings(action="ignore"):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except pickle.UnpicklingError as error:
+    except Exception as error:
         if "eights only" in str(error):
             text = f"{path.name} holds program code or objects besides weights and was not opened; {_WANTED}."
             raise ModelError(text) from error
-        raise ModelError(_unreadable(path)) from error
-    except Exception as error:
         # A damaged file makes torch and its unpickler fail in a dozen ways, all of which mean the same here.
         raise ModelError(_unreadable(path)) from error
 

@@ -11,9 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hemaview.errors import Cancelled
 from hemaview.imaging import Volume
 from hemaview.imaging.windowing import CT_AUTO_WINDOW, Window
 from hemaview.segmentation.guided.coarse_answer import CoarseAnswer
+from hemaview.segmentation.guided.components import near_rectangle
 from hemaview.segmentation.guided.protocols import Check, Rectangle, SliceAnswer, SliceQuestion, Window2D
 from hemaview.segmentation.sam.embedding_cache import EmbeddingCache, EmbeddingKey, scan_fingerprint
 from hemaview.segmentation.sam.network import Encoding, SamNetwork
@@ -23,8 +25,6 @@ from hemaview.segmentation.sam.preprocessing import GreyScale, SliceResizer, net
 
 _AXIS = 2
 """Slices lie across the scan's k axis."""
-_MARGIN_SHARE, _MARGIN_VOXELS = 0.15, 1.0
-"""How far an answer may leave its rectangle, as a guided run asks; MedSAM itself keeps to no rectangle."""
 _MOST_STARTED = 2
 _POINTS_NOTE = "MedSAM was trained with boxes only; look closely at what it made of the points."
 
@@ -83,23 +83,18 @@ class SamSession:
 
         A slice without contrast is answered with zeros and a note.
         """
-        with self._prefetcher.held_off():
-            check()
-            self._check_precision(questions, check)
-            embeddings = self._embeddings([question.k for question in questions], check)
-            asked = [question for question in questions if embeddings[question.k] is not None]
-            logits = self._network.decode(
-                [e for question in asked if (e := embeddings[question.k]) is not None],
-                [self._box(question.rectangle) for question in asked],
-                [self._points(question) for question in asked],
-                check,
-            )
-        drawn = {id(question): found for question, found in zip(asked, logits, strict=True)}
-        answers = []
-        for question in questions:
-            check()
-            answers.append(self._on_window(question, drawn.get(id(question)), window))
-        return answers
+        try:
+            with self._prefetcher.held_off():
+                check()
+                logits = self._logits(questions, check)
+            answers = []
+            for question, drawn in zip(questions, logits, strict=True):
+                check()
+                answers.append(self._on_window(question, drawn, window))
+            return answers
+        except Cancelled:
+            self._prefetcher.ask(())
+            raise
 
     def prefetch(self, slices: Sequence[int]) -> None:
         """Compute these slices' embeddings in the background; no slice stops what runs there."""
@@ -116,6 +111,22 @@ class SamSession:
         notes = dict.fromkeys([*self._notes, *self._network.take_notes()])
         self._notes.clear()
         return tuple(notes)
+
+    def _logits(self, questions: Sequence[SliceQuestion], check: Check) -> list[Tensor | None]:
+        """The decoder's answers (1, 4 h, 4 w) in the questions' order; None on a slice without contrast."""
+        self._check_precision(questions, check)
+        embeddings = self._embeddings([question.k for question in questions], check)
+        found: list[Tensor | None] = [None] * len(questions)
+        asked = [(n, question, e) for n, question in enumerate(questions) if (e := embeddings[question.k]) is not None]
+        logits = self._network.decode(
+            [embedding for _, _, embedding in asked],
+            [self._box(question.rectangle) for _, question, _ in asked],
+            [self._points(question) for _, question, _ in asked],
+            check,
+        )
+        for (n, _, _), drawn in zip(asked, logits, strict=True):
+            found[n] = drawn
+        return found
 
     def _embeddings(self, slices: Sequence[int], check: Check) -> dict[int, Tensor | None]:
         """Embeddings of slices, from the cache where it has them; None for a slice without contrast."""
@@ -182,8 +193,9 @@ class SamSession:
             return SliceAnswer(question.k, np.zeros(shape, dtype=np.float32), 0.0)
         with torch.inference_mode():
             whole = slice_probability(logits[None], *self.volume.array.shape[1:])[0].numpy()
-        near = whole[window] * _near(question.rectangle, window)
-        return SliceAnswer(question.k, np.ascontiguousarray(near, dtype=np.float32), _expected_iou(near))
+        # MedSAM itself keeps to no rectangle: what lies beside it is another object.
+        near = near_rectangle(whole[window], question.rectangle, window, 0.0)
+        return SliceAnswer(question.k, near, _expected_iou(near))
 
     def _key(self, k: int) -> EmbeddingKey:
         return EmbeddingKey(self._fingerprint, _AXIS, k, self._model.model_hash, repr(self._scale))
@@ -200,16 +212,6 @@ class SamSession:
     def _resizer(self) -> SliceResizer:
         _, rows, columns = self.volume.array.shape
         return SliceResizer(rows, columns, self._network.size)
-
-
-def _near(rectangle: Rectangle, window: Window2D) -> NDArray[np.bool_]:
-    """The window's voxels that an answer to this rectangle may hold."""
-    i0, j0, i1, j1 = rectangle
-    across, down = (_MARGIN_SHARE * side + _MARGIN_VOXELS for side in (i1 - i0, j1 - j0))
-    rows = np.arange(window[0].start, window[0].stop)
-    columns = np.arange(window[1].start, window[1].stop)
-    row_is_near = (rows >= j0 - down) & (rows <= j1 + down)
-    return np.asarray(row_is_near[:, None] & (columns >= i0 - across) & (columns <= i1 + across))
 
 
 def _expected_iou(probability: NDArray[np.float32]) -> float:
