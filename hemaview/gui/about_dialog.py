@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from html import escape
 from importlib import metadata
 
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QHBoxLayout, QLabel, QTextBrowser, QVBoxLayout, QWidget
 
 from hemaview import __version__
+from hemaview.errors import HemaviewError
 from hemaview.gui.cards import WrappedLabel, label
 from hemaview.gui.icons import app_icon
 from hemaview.gui.start_page import NOTICE
 from hemaview.gui.theme import COLOURS, GAP
 from hemaview.segmentation.contract import EngineInfo
+from hemaview.segmentation.registry import model_records
 
 # Distribution, what it does here, licence where the package itself does not state it in one line.
 _PARTS = (
@@ -30,6 +33,8 @@ _PARTS = (
     ("scipy", "image processing", "BSD-3-Clause"),
     ("scikit-learn", "volume correction", "BSD-3-Clause"),
     ("platformdirs", "folders", "MIT"),
+    ("filelock", "downloads", "MIT"),
+    ("tomli_w", "list of added models", "MIT"),
 )
 
 
@@ -61,7 +66,10 @@ class AboutDialog(QDialog):
         layout.setSpacing(GAP + 4)
         layout.addLayout(head)
         layout.addWidget(
-            WrappedLabel(f"{NOTICE} Nothing leaves this computer: HEMAVIEW makes no network connection.", "warning")
+            WrappedLabel(
+                f"{NOTICE} Nothing leaves this computer: HEMAVIEW uses the network only to fetch a model when you ask.",
+                "warning",
+            )
         )
         layout.addWidget(text, 1)
         layout.addWidget(buttons)
@@ -72,8 +80,9 @@ def about_html(engine: EngineInfo | None) -> str:
     model = "<p>No model is loaded.</p>"
     if engine is not None:
         model = (
-            f"<p><span style='font-weight:600'>{engine.title}</span> on {engine.device}<br>"
-            f"<span style='color:{COLOURS.muted}'>Trained on {engine.trained_on}. Licence {engine.licence}. "
+            f"<p><span style='font-weight:600'>{escape(engine.title)}</span> on {engine.device}<br>"
+            f"<span style='color:{COLOURS.muted}'>Trained on {escape(engine.trained_on)}. "
+            f"Licence {escape(engine.licence)}. "
             f"SHA-256 {engine.sha256[:32]}…</span></p>"
         )
     rows = "".join(
@@ -83,7 +92,22 @@ def about_html(engine: EngineInfo | None) -> str:
         for name, use, licence in (*_PARTS, ("Inter", "typeface", "OFL-1.1"))
     )
     model = section("Model") + model
-    return f"{model}{section('Parts and their licences')}<table>{rows}</table>"
+    return f"{model}{_credits()}{section('Parts and their licences')}<table>{rows}</table>"
+
+
+def _credits() -> str:
+    """Whom to name for the models that can be fetched or were added."""
+    try:
+        records = model_records()
+    except HemaviewError:
+        return ""
+    named = "".join(
+        f"<p>{escape(record.title)}<br><span style='color:{COLOURS.muted}'>Licence: {escape(record.licence)}. "
+        f"{escape(record.attribution)}.</span></p>"
+        for record in records
+        if record.attribution
+    )
+    return f"{section('Models of others')}{named}" if named else ""
 
 
 def section(title: str) -> str:

@@ -181,7 +181,9 @@ class ModelsDialog(QDialog):
         for place, (model, adapters) in enumerate(models):
             name = model.record.name
             in_use = engine is not None and engine.name == name
-            adapter = choice.adapter if in_use and choice.name == name else None
+            # What was chosen may have failed to load: the engine itself says whether an adapter is in it.
+            with_adapter = in_use and engine is not None and bool(engine.adapter) and choice.name == name
+            adapter = choice.adapter if with_adapter else None
             self._entries[name] = ModelEntry(model, adapters, in_use, adapter)
             if name not in self.cards:
                 self.cards[name] = self._new_card(name)
