@@ -46,9 +46,13 @@ def write_shards(
     *,
     shards: int,
     minutes: float | None = None,
+    kinds: Sequence[str] = (),
     report: Callable[[str], None] = print,
 ) -> None:
-    """Make up to ``shards`` shards of phantoms from ``seed`` (stops after ``minutes``); same seed, same bytes."""
+    """Make up to ``shards`` shards of phantoms from ``seed`` (stops after ``minutes``); same seed, same bytes.
+
+    ``kinds`` limits them to some kinds of lesion.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     for number in range(shards):
@@ -62,7 +66,7 @@ def write_shards(
         masks = np.zeros((SHARD_SIZE, *SAMPLE_SHAPE[:2], SAMPLE_SHAPE[2] // 8), dtype=np.uint8)
         slices, spacing, kinds = [], [], []
         for index in range(SHARD_SIZE):
-            sample = training_sample(rng, heads)
+            sample = training_sample(rng, heads, kinds)
             count = len(sample.image)
             images[index, :count] = sample.image
             masks[index, :count] = np.packbits(sample.mask, axis=-1)

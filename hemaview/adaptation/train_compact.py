@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from hemaview.adaptation.backgrounds import load_heads
 from hemaview.adaptation.batches import FineBatch, box_batch, coarse_batch, prompted_batch, with_points
+from hemaview.adaptation.phantoms.samples import KINDS
 from hemaview.adaptation.scoring import measure_weights, table
 from hemaview.adaptation.shards import Shard, open_shards, write_shards
 from hemaview.adaptation.training import Plan, coarse_loss, fine_loss, save_weights, train
@@ -214,6 +215,7 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("--seed", type=int, required=True)
     generate.add_argument("--shards", type=int, default=1000)
     generate.add_argument("--minutes", type=float)
+    generate.add_argument("--kinds", nargs="+", default=(), choices=list(KINDS), help="only these kinds of lesion")
     generate.add_argument("--templates", type=Path, help="folder with further templates (colin27, CT)")
     for role in ("coarse", "fine"):
         command = commands.add_parser(role, help=f"train the {role} network")
@@ -245,7 +247,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)
     if options.command == "generate":
         heads = load_heads(options.templates)
-        write_shards(options.folder, options.seed, heads, shards=options.shards, minutes=options.minutes, report=_say)
+        write_shards(
+            options.folder,
+            options.seed,
+            heads,
+            shards=options.shards,
+            minutes=options.minutes,
+            kinds=options.kinds,
+            report=_say,
+        )
         return 0
     if options.command in ("blend", "score"):
         (blend if options.command == "blend" else judge)(options)

@@ -256,7 +256,7 @@ def paint_extra_axial_ct(
     """Blood between bone and brain on CT: fresh and bright, mixed, or old and as dark as fluid."""
     base = brain_level(image, field, anatomy)
     age = rng.choice(["fresh", "mixed", "old"], p=[0.72, 0.18, 0.1])
-    offset = -rng.uniform(0.08, 0.2) if age == "old" else rng.uniform(0.1, 0.4)
+    offset = -rng.uniform(0.08, 0.2) if age == "old" else rng.uniform(0.07, 0.38)
     inside = base + offset + 0.03 * smooth_noise(rng, grid, half * rng.uniform(0.15, 0.5))
     if age == "mixed":
         swirl = torch.sigmoid(rng.uniform(2, 6) * smooth_noise(rng, grid, half * rng.uniform(0.25, 0.8)))

@@ -101,10 +101,13 @@ class Sample:
     kind: str
 
 
-def training_sample(rng: np.random.Generator, heads: Sequence[Head]) -> Sample:
-    """One sample; lesions that fill their box as ellipsoids do are thinned out to match real lesions."""
+def training_sample(rng: np.random.Generator, heads: Sequence[Head], kinds: Sequence[str] = ()) -> Sample:
+    """One sample; lesions that fill their box as ellipsoids do are thinned out to match real lesions.
+
+    ``kinds`` limits the draw to some of ``KINDS``.
+    """
     while True:
-        sample = _attempt(rng, heads)
+        sample = _attempt(rng, heads, kinds or tuple(KINDS))
         if sample is None:
             continue
         fill = box_fill(sample.mask)
@@ -128,8 +131,9 @@ def box_fill(mask: NDArray[np.bool_]) -> float:
     return float(mask.sum() / volume)
 
 
-def _attempt(rng: np.random.Generator, heads: Sequence[Head]) -> Sample | None:
-    kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
+def _attempt(rng: np.random.Generator, heads: Sequence[Head], kinds: Sequence[str]) -> Sample | None:
+    weights = np.array([KINDS[name] for name in kinds])
+    kind = str(rng.choice(list(kinds), p=weights / weights.sum()))
     shares = np.array([FAMILIES[name] * _FAVOURED.get((kind, name), 1.0) for name in FAMILIES])
     family = str(rng.choice(list(FAMILIES), p=shares / shares.sum()))
     if kind == "extra_axial":

@@ -183,7 +183,7 @@ def _crescent(
     x, y, z = xyz
     lens = rng.random() < 0.25
     reach = 1 - (x * x + y * y + z * z).sqrt() / rng.uniform(0.95, 1.25)
-    thickest = rng.uniform(9, 26) if lens else rng.uniform(6, 15)
+    thickest = rng.uniform(7, 26) if lens else rng.uniform(4, 14)
     wobble = 1 + rng.uniform(0, 0.35) * smooth_noise(rng, grid, half * rng.uniform(0.4, 1.0))
     thickness = thickest * reach.clamp(0, 1) ** rng.uniform(0.5, 1.0 if lens else 0.7) * wobble.clamp_min(0.2)
     outer = rng.uniform(1, 5)
