@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from PySide6.QtCore import Qt
@@ -14,10 +14,13 @@ from hemaview.gui.view_state import Tool
 
 SEPARATOR = "-"
 
+NEEDS = ("case", "scan", "prompt", "mask", "edited", "review")
+"""What an action may need: a case, a scan on display, a box or point, a mask, slices drawn by hand, unsure slices."""
+
 
 @dataclass(frozen=True)
 class ActionSpec:
-    """One action: ``keys`` in Qt's portable form, ``needs`` what must be there ("", "scan", "box" or "mask")."""
+    """One action: ``keys`` in Qt's portable form, ``needs`` what must be there: "" or one of ``NEEDS``."""
 
     id: str
     menu: str
@@ -54,23 +57,91 @@ SPECS: tuple[ActionSpec, ...] = (
     ActionSpec("redo", "Edit", "Redo", ("Ctrl+Shift+Z", "Ctrl+Y"), "redo"),
     ActionSpec(SEPARATOR, "Edit", ""),
     ActionSpec("cancel", "Edit", "Cancel", ("Esc",), "cancel", "Stop what is running"),
-    ActionSpec("remove_box", "Edit", "Remove box", ("Del",), "clear", needs="box"),
+    ActionSpec("remove_item", "Edit", "Remove box or point", ("Del",), "clear", "Under the mouse, or last", "prompt"),
+    ActionSpec("remove_prompt", "Edit", "Remove all boxes and points", ("Ctrl+Del",), "clear", needs="prompt"),
     ActionSpec("clear_mask", "Edit", "Clear mask", ("Shift+Del",), "clear", needs="mask"),
+    ActionSpec(SEPARATOR, "Edit", ""),
+    ActionSpec(
+        "follow",
+        "Edit",
+        "Follow my corrections",
+        ("Ctrl+F",),
+        "follow",
+        "Make the other slices again so that they follow those drawn by hand",
+        "edited",
+    ),
+    ActionSpec("segment_again", "Edit", "Segment again", ("Ctrl+R",), "follow", "With the model in force", "prompt"),
+    ActionSpec(
+        "checked",
+        "Edit",
+        "Mark mask as checked",
+        ("Ctrl+D",),
+        "check",
+        "You looked at every slice; the mask can teach a model",
+        "mask",
+        True,
+    ),
     ActionSpec(SEPARATOR, "Edit", ""),
     ActionSpec("copy_volumes", "Edit", "Copy volumes", ("Ctrl+Shift+C",), "export-table", needs="mask"),
     ActionSpec("tool_crosshair", "Tools", "Crosshair", ("C",), "crosshair", "Drag to move the crosshair", "scan", True),
     ActionSpec("tool_window", "Tools", "Window / level", ("W",), "window", "Drag to change the greys", "scan", True),
     ActionSpec("tool_box", "Tools", "Box", ("B",), "box", "Drag a rectangle round the haematoma", "scan", True),
+    ActionSpec(
+        "tool_points",
+        "Tools",
+        "Points",
+        ("P",),
+        "points",
+        "Click inside the haematoma; right click where it is not",
+        "scan",
+        True,
+    ),
     ActionSpec("tool_brush", "Tools", "Brush", ("E",), "brush", "Paint into the mask", "scan", True),
     ActionSpec("tool_eraser", "Tools", "Eraser", ("X",), "eraser", "Erase from the mask", "scan", True),
     ActionSpec(SEPARATOR, "Tools", ""),
+    ActionSpec(
+        "box_add",
+        "Tools",
+        "Add a further box",
+        ("Shift+B",),
+        "box-add",
+        "For a piece that lies apart; also Shift+drag",
+        "prompt",
+        True,
+    ),
+    ActionSpec(
+        "box_slice",
+        "Tools",
+        "Redraw the box on this slice only",
+        ("Ctrl+B",),
+        "box-slice",
+        "Where the haematoma is narrower or wider; also Ctrl+drag",
+        "prompt",
+        True,
+    ),
+    ActionSpec(
+        "point_sign",
+        "Tools",
+        "Points outside instead of inside",
+        ("T",),
+        "point-outside",
+        "Over a point: turn that point",
+        "scan",
+        True,
+    ),
+    ActionSpec(SEPARATOR, "Tools", ""),
     ActionSpec("brush_smaller", "Tools", "Smaller brush", ("[",), needs="scan"),
     ActionSpec("brush_larger", "Tools", "Larger brush", ("]",), needs="scan"),
+    ActionSpec(SEPARATOR, "Tools", ""),
+    ActionSpec("models", "Tools", "Models and adapters…", ("Ctrl+M",), "models", "Choose which model answers"),
+    ActionSpec("adapt", "Tools", "Adapt to my cases…", (), "adapt", "Teach the model with masks you corrected"),
     ActionSpec("fit", "View", "Fit to window", ("R",), "fit", "Show the whole head in every view", "scan"),
     ActionSpec("overlay", "View", "Show mask", ("S",), "overlay", "Overlay on or off", "scan", True),
     ActionSpec("maximise", "View", "Maximise view", ("F",), "maximise", "Or double-click a view", "scan"),
     ActionSpec("slice_next", "View", "Next slice", ("PgUp",), needs="scan"),
     ActionSpec("slice_previous", "View", "Previous slice", ("PgDown",), needs="scan"),
+    ActionSpec("review_next", "View", "Next slice to check", ("N",), "review", "Where the model is unsure", "review"),
+    ActionSpec("review_previous", "View", "Previous slice to check", ("Shift+N",), "review", needs="review"),
     ActionSpec("go_to_lesion", "View", "Go to the haematoma", ("G",), "crosshair", needs="mask"),
     ActionSpec(SEPARATOR, "View", ""),
     ActionSpec("window_auto", "View", "Automatic window", ("0",), "window", needs="scan"),
@@ -90,6 +161,7 @@ TOOL_ACTIONS = {
     Tool.CROSSHAIR: "tool_crosshair",
     Tool.WINDOW: "tool_window",
     Tool.BOX: "tool_box",
+    Tool.POINTS: "tool_points",
     Tool.BRUSH: "tool_brush",
     Tool.ERASER: "tool_eraser",
 }
@@ -129,12 +201,11 @@ class Actions:
         for action_id, handler in handlers.items():
             self._by_id[action_id].triggered.connect(lambda _checked=False, run=handler: run())
 
-    def allow(self, *, case: bool, scan: bool, box: bool, mask: bool) -> None:
-        """Enable what can be done with what is there."""
-        there = {"": True, "case": case, "scan": scan, "box": box, "mask": mask}
+    def allow(self, there: Collection[str]) -> None:
+        """Enable what can be done with what is there, a part of ``NEEDS``."""
         for action_id, spec in self._specs.items():
             if spec.needs:
-                self._by_id[action_id].setEnabled(there[spec.needs])
+                self._by_id[action_id].setEnabled(spec.needs in there)
 
     def all(self) -> list[tuple[str, QAction]]:
         """Menu title and action of everything that can be found in the palette."""

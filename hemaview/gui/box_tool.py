@@ -1,4 +1,4 @@
-"""The 3D box in one viewer: its projection, its grips, drawing a new one and dragging an old one."""
+"""Boxes in one viewer: their projections, their grips, drawing new ones and dragging old ones."""
 
 from __future__ import annotations
 
@@ -8,19 +8,16 @@ from enum import IntFlag
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
+from PySide6.QtCore import Qt
 
+from hemaview.case import prompting
+from hemaview.gui.aim import BoxAim, ItemKind, PromptItem, last_item
 from hemaview.gui.gestures import ToPicture
-from hemaview.gui.text_label import draw_label
-from hemaview.gui.theme import COLOURS
 from hemaview.gui.view_state import ViewState
 from hemaview.gui.view_transform import ViewTransform
 from hemaview.imaging import Geometry, PlaneView
-from hemaview.segmentation.contract import BoxPrompt
+from hemaview.segmentation.contract import BoxPrompt, Prompt
 
-BOX_COLOUR = QColor(COLOURS.box)
-HANDLE_SIZE_PX = 8.0
 GRIP_REACH_PX = 8.0
 """How far from a corner or side the mouse still takes hold of it: hit areas are 16 px wide."""
 
@@ -40,7 +37,6 @@ KEYED_SIDE_MM = 40.0
 """Sides of the box that the Return key draws round the crosshair."""
 
 _MID_HANDLE_SIDE_PX = 48.0
-_BELOW = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop
 
 
 class Grip(IntFlag):
@@ -54,20 +50,7 @@ class Grip(IntFlag):
 
 
 _CORNERS = (Grip.LEFT | Grip.TOP, Grip.RIGHT | Grip.TOP, Grip.RIGHT | Grip.BOTTOM, Grip.LEFT | Grip.BOTTOM)
-_SIDES = (Grip.TOP, Grip.RIGHT, Grip.BOTTOM, Grip.LEFT)
-
-_CURSORS: dict[Grip | None, Qt.CursorShape] = {
-    None: Qt.CursorShape.CrossCursor,
-    Grip.BODY: Qt.CursorShape.SizeAllCursor,
-    Grip.LEFT: Qt.CursorShape.SizeHorCursor,
-    Grip.RIGHT: Qt.CursorShape.SizeHorCursor,
-    Grip.TOP: Qt.CursorShape.SizeVerCursor,
-    Grip.BOTTOM: Qt.CursorShape.SizeVerCursor,
-    Grip.LEFT | Grip.TOP: Qt.CursorShape.SizeFDiagCursor,
-    Grip.RIGHT | Grip.BOTTOM: Qt.CursorShape.SizeFDiagCursor,
-    Grip.RIGHT | Grip.TOP: Qt.CursorShape.SizeBDiagCursor,
-    Grip.LEFT | Grip.BOTTOM: Qt.CursorShape.SizeBDiagCursor,
-}
+SIDES = (Grip.TOP, Grip.RIGHT, Grip.BOTTOM, Grip.LEFT)
 
 
 @dataclass(frozen=True)
@@ -99,7 +82,7 @@ class BoxOutline:
         """Grip and screen position of the eight handles; short sides have none in their middle."""
         corners = self.corners(transform)
         found = [(grip, float(x), float(y)) for grip, (x, y) in zip(_CORNERS, corners, strict=True)]
-        for number, grip in enumerate(_SIDES):
+        for number, grip in enumerate(SIDES):
             start, end = corners[number], corners[(number + 1) % 4]
             if np.hypot(*(end - start)) >= _MID_HANDLE_SIDE_PX:
                 middle = (start + end) / 2
@@ -114,12 +97,59 @@ class BoxOutline:
         nearest = int(np.argmin(distances))
         if distances[nearest] <= GRIP_REACH_PX * 1.25:
             return _CORNERS[nearest]
-        for number, grip in enumerate(_SIDES):
+        for number, grip in enumerate(SIDES):
             if _distance_to_segment(point, corners[number], corners[(number + 1) % 4]) <= GRIP_REACH_PX:
                 return grip
         x, y = transform.to_picture(sx, sy)
         inside = self.left < x < self.right and self.top < y < self.bottom
         return Grip.BODY if inside and self.holds_slice else None
+
+
+@dataclass(frozen=True)
+class ShownBox:
+    """One box of the prompt as a viewer shows it; ``stands_back`` behind a rectangle redrawn on this slice."""
+
+    item: PromptItem
+    box: BoxPrompt
+    outline: BoxOutline
+    stands_back: bool = False
+
+
+@dataclass(frozen=True)
+class BoxHit:
+    """What a press takes hold of: which box and which of its sides."""
+
+    item: PromptItem
+    grip: Grip
+
+
+def shown_boxes(prompt: Prompt, geometry: Geometry, view: PlaneView, index: int) -> list[ShownBox]:
+    """The boxes of a prompt on slice ``index``, in the order in which they are painted."""
+    here = [
+        (number, box)
+        for number, box in enumerate(prompt.slice_boxes)
+        if view.slice_axis == 2 and prompting.slice_of(box, geometry) == index
+    ]
+    boxes = [
+        ShownBox(PromptItem(ItemKind.BOX, number), box, BoxOutline.of(box, geometry, view, index), bool(here))
+        for number, box in enumerate(prompt.boxes)
+    ]
+    return boxes + [
+        ShownBox(PromptItem(ItemKind.SLICE_BOX, number), box, BoxOutline.of(box, geometry, view, index))
+        for number, box in here
+    ]
+
+
+def box_hit(shown: list[ShownBox], transform: ViewTransform, sx: float, sy: float) -> BoxHit | None:
+    """What a press takes hold of; sides come before insides, what is painted last before what lies under it."""
+    inside: BoxHit | None = None
+    for one in reversed(shown):
+        grip = None if one.stands_back else one.outline.grip_at(transform, sx, sy)
+        if grip is not None and grip != Grip.BODY:
+            return BoxHit(one.item, grip)
+        if grip is not None and inside is None:
+            inside = BoxHit(one.item, grip)
+    return inside
 
 
 def drawn_box(
@@ -157,17 +187,22 @@ def dragged_box(box: BoxPrompt, geometry: Geometry, view: PlaneView, grip: Grip,
 
 
 class BoxDrag:
-    """A box being drawn (``grip`` None) or dragged; the shared state shows it in all viewers while it changes."""
+    """A box being drawn (``hit`` None) or dragged; the shared state shows it in all viewers while it changes.
+
+    ``aim`` tells what a drawn rectangle becomes; ``SLICE`` also makes a drag of a box's side count for this slice
+    only. ``done(Prompt, text)`` gets the new prompt and what the step is called.
+    """
 
     def __init__(
         self,
         state: ViewState,
         view: PlaneView,
         index: int,
-        grip: Grip | None,
+        hit: BoxHit | None,
+        aim: BoxAim,
         start: tuple[float, float],
         picture: ToPicture,
-        done: Callable[[BoxPrompt], None],
+        done: Callable[[Prompt, str], None],
     ) -> None:
         assert state.geometry is not None
         self._state = state
@@ -178,108 +213,122 @@ class BoxDrag:
         self._picture = picture
         self._from = picture(*start)
         self._done = done
-        self._before = state.box
-        self._box: BoxPrompt | None = None
-        self.grip = grip
+        self._before = state.prompt
+        self._prompt: Prompt | None = None
+        self._aim = aim
+        self.hit = hit
+        self.item = hit.item if hit is not None else None
+        """The box in hand."""
 
     def move(self, sx: float, sy: float) -> None:
         """Follow the mouse."""
         far = max(abs(sx - self._start[0]), abs(sy - self._start[1]))
-        if self._box is None and far < (SMALLEST_DRAWN_PX if self.grip is None else 1.0):
+        if self._prompt is None and far < (SMALLEST_DRAWN_PX if self.hit is None else 1.0):
             return
         here = self._picture(sx, sy)
-        if self.grip is None:
-            self._box = drawn_box(self._geometry, self._view, self._index, self._from, here)
-        elif self._before is not None:
+        if self.hit is None:
+            box = drawn_box(self._geometry, self._view, self._index, self._from, here)
+            self._prompt, self.item = prompt_with(self._before, box, self._geometry, self._aim, self._index)
+        else:
             dx, dy = here[0] - self._from[0], here[1] - self._from[1]
-            self._box = dragged_box(self._before, self._geometry, self._view, self.grip, dx, dy)
-        self._state.set_box(self._box)
+            box = dragged_box(self.hit.item.box(self._before), self._geometry, self._view, self.hit.grip, dx, dy)
+            if self._aim is BoxAim.SLICE and self.hit.item.kind is ItemKind.BOX:
+                self._prompt, self.item = prompt_with(self._before, box, self._geometry, self._aim, self._index)
+            else:
+                self._prompt = self.hit.item.adjusted(self._before, box, self._geometry)
+        self._state.set_prompt(self._prompt)
 
     def finish(self) -> None:
-        """Hand over the box, if it changed."""
-        if self._box is not None and self._box != self._before:
-            # The shown box may have been replaced meanwhile, for example by the answer to an earlier prompt.
-            self._state.set_box(self._box)
-            self._done(self._box)
+        """Hand over the prompt, if it changed."""
+        if self._prompt is not None and self._prompt != self._before:
+            # The shown prompt may have been replaced meanwhile, for example by the answer to an earlier one.
+            self._state.set_prompt(self._prompt)
+            self._state.aim.select(self.item)
+            self._state.aim.set_box(BoxAim.NEW)
+            self._done(self._prompt, self._text())
 
     def cancel(self) -> None:
-        """Put the box back as it was."""
-        self._state.set_box(self._before)
+        """Put the prompt back as it was."""
+        self._state.set_prompt(self._before)
+
+    def _text(self) -> str:
+        if self.item is not None and self.item.kind is ItemKind.SLICE_BOX:
+            return "Redraw slice"
+        return "Adjust box" if self.hit is not None else STEP_TEXTS[self._aim]
 
 
-def keyed_box(
-    state: ViewState, view: PlaneView, index: int, key: Qt.Key, modifiers: Qt.KeyboardModifier
-) -> BoxPrompt | None:
-    """The box that a key makes, for those who draw without a mouse; None when the key means nothing here.
+STEP_TEXTS = {BoxAim.NEW: "Draw box", BoxAim.ADD: "Add box", BoxAim.SLICE: "Redraw slice"}
 
-    Return draws one of 40 mm round the crosshair. Alt+arrows move the box, Shift+arrows its right or lower side.
+
+def prompt_with(
+    prompt: Prompt, box: BoxPrompt, geometry: Geometry, aim: BoxAim, index: int
+) -> tuple[Prompt, PromptItem | None]:
+    """The prompt with a newly drawn box, and which item of it the box has become."""
+    if aim is BoxAim.ADD:
+        added = prompting.box_added(prompt, box)
+        return added, last_item(added, ItemKind.BOX)
+    if aim is BoxAim.SLICE:
+        lower, upper = box.index_bounds(geometry)
+        rectangle = prompting.slice_rectangle(geometry, index, lower, upper)
+        redrawn = prompting.slice_redrawn(prompt, rectangle, geometry)
+        return redrawn, PromptItem(ItemKind.SLICE_BOX, redrawn.slice_boxes.index(rectangle))
+    drawn = prompting.box_drawn(prompt, box, geometry)
+    return drawn, last_item(drawn, ItemKind.BOX)
+
+
+def aim_for(state: ViewState, view: PlaneView, modifiers: Qt.KeyboardModifier) -> tuple[BoxAim, bool]:
+    """What a rectangle becomes under these keys, and whether it is drawn even on top of a box.
+
+    Shift adds a box, Ctrl redraws this slice alone, both together begin anew; what an action chose holds without
+    keys. Without a box every rectangle is the first one, and single slices are redrawn in the plane they lie in.
     """
-    geometry, box = state.geometry, state.box
+    shift = bool(modifiers & Qt.KeyboardModifier.ShiftModifier)
+    control = bool(modifiers & Qt.KeyboardModifier.ControlModifier)
+    if shift or control:
+        aim = BoxAim.NEW if shift and control else BoxAim.ADD if shift else BoxAim.SLICE
+    else:
+        aim = state.aim.box
+    if not state.prompt.boxes or (aim is BoxAim.SLICE and view.slice_axis != 2):
+        aim = BoxAim.NEW
+    return aim, shift or control or aim is BoxAim.ADD
+
+
+def keyed_prompt(
+    state: ViewState, view: PlaneView, index: int, key: Qt.Key, modifiers: Qt.KeyboardModifier
+) -> tuple[Prompt, str] | None:
+    """The prompt that a key makes, for those who draw without a mouse; None when the key means nothing here.
+
+    Return draws a box of 40 mm round the crosshair, under the same choice as a drag. Alt+arrows move the box that
+    was last drawn or dragged, Shift+arrows its right or lower side.
+    """
+    geometry = state.geometry
     if geometry is None:
         return None
     if key in DRAW_KEYS:
         x, y, _ = (float(v) for v in view.index_to_pixel(state.cursor))
         reach_x = KEYED_SIDE_MM / 2 / float(np.hypot(*view.x_vector_mm))
         reach_y = KEYED_SIDE_MM / 2 / float(np.hypot(*view.y_vector_mm))
-        return drawn_box(geometry, view, index, (x - reach_x, y - reach_y), (x + reach_x, y + reach_y))
-    if box is None or key not in ARROWS:
+        box = drawn_box(geometry, view, index, (x - reach_x, y - reach_y), (x + reach_x, y + reach_y))
+        aim, _ = aim_for(state, view, modifiers)
+        prompt, item = prompt_with(state.prompt, box, geometry, aim, index)
+        state.aim.select(item)
+        state.aim.set_box(BoxAim.NEW)
+        return prompt, STEP_TEXTS[aim]
+    item = state.aim.selected
+    if item is None or item.kind is ItemKind.POINT or not item.exists_in(state.prompt):
+        item = last_item(state.prompt, ItemKind.BOX)
+    if item is None or key not in ARROWS:
         return None
     dx, dy = ARROWS[key]
     if modifiers & Qt.KeyboardModifier.AltModifier:
-        return dragged_box(box, geometry, view, Grip.BODY, dx, dy)
-    if modifiers & Qt.KeyboardModifier.ShiftModifier:
-        return dragged_box(box, geometry, view, Grip.RIGHT if dx else Grip.BOTTOM, dx, dy)
-    return None
-
-
-def paint_box(
-    painter: QPainter,
-    outline: BoxOutline,
-    transform: ViewTransform,
-    *,
-    guessed_x: bool,
-    guessed_y: bool,
-    handles: bool,
-    hot: Grip | None,
-) -> None:
-    """Draw the box: solid where it holds the slice, dashed outside; dotted across an axis whose depth is a guess."""
-    corners = outline.corners(transform)
-    if transform.is_axis_aligned:
-        corners = np.round(corners)
-    points = [QPointF(float(x), float(y)) for x, y in corners]
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing, not transform.is_axis_aligned)
-    painter.setBrush(Qt.BrushStyle.NoBrush)
-    painter.setPen(QPen(QColor(0, 0, 0, 130 if outline.holds_slice else 70), 4))
-    painter.drawPolygon(QPolygonF(points))
-    for number, grip in enumerate(_SIDES):
-        guessed = guessed_x if grip in (Grip.LEFT, Grip.RIGHT) else guessed_y
-        pen = QPen(BOX_COLOUR, 2)
-        if not outline.holds_slice or guessed:
-            pen.setCapStyle(Qt.PenCapStyle.FlatCap)
-            pen.setDashPattern([1, 2] if outline.holds_slice else [4, 3])
-        painter.setPen(pen)
-        painter.drawLine(points[number], points[(number + 1) % 4])
-    if handles:
-        half = HANDLE_SIZE_PX / 2
-        for grip, x, y in outline.handles(transform):
-            painter.setPen(QPen(QColor(0, 0, 0, 200), 1))
-            painter.setBrush(QColor("#ffffff") if grip == hot else BOX_COLOUR)
-            painter.drawRect(QRectF(round(x) - half, round(y) - half, HANDLE_SIZE_PX, HANDLE_SIZE_PX))
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-
-
-def paint_box_size(painter: QPainter, outline: BoxOutline, transform: ViewTransform) -> None:
-    """Write the sides' lengths in mm under the box while it is drawn or dragged."""
-    width = (outline.right - outline.left) * float(np.hypot(*transform.view.x_vector_mm))
-    height = (outline.bottom - outline.top) * float(np.hypot(*transform.view.y_vector_mm))
-    corners = outline.corners(transform)
-    x, y = float(corners[:, 0].mean()), float(corners[:, 1].max()) + 8
-    draw_label(painter, f"{width:.0f} × {height:.0f} mm", x, y, _BELOW, colour=COLOURS.box)
-
-
-def cursor_shape(grip: Grip | None) -> Qt.CursorShape:
-    """The mouse cursor that tells what a press would do."""
-    return _CURSORS[grip]
+        grip = Grip.BODY
+    elif modifiers & Qt.KeyboardModifier.ShiftModifier:
+        grip = Grip.RIGHT if dx else Grip.BOTTOM
+    else:
+        return None
+    box = dragged_box(item.box(state.prompt), geometry, view, grip, dx, dy)
+    text = "Adjust box" if item.kind is ItemKind.BOX else "Redraw slice"
+    return item.adjusted(state.prompt, box, geometry), text
 
 
 def _face(position: float) -> float:

@@ -1,21 +1,21 @@
-"""The one thread that owns the segmentation engine: loads it, warms it, answers the newest box."""
+"""The one thread that owns the segmentation engine: loads it, changes it, answers the newest prompt."""
 
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from hemaview.errors import Cancelled, HemaviewError
 from hemaview.gui.newest_wins import NewestWinsThread
-from hemaview.imaging import Geometry, Volume
-from hemaview.segmentation.contract import BoxPrompt, CancelToken, Segmenter, SliceResult
+from hemaview.imaging import Volume
+from hemaview.segmentation.contract import CancelToken, Prompt, Segmenter, SliceResult
 
 _log = logging.getLogger(__name__)
+
+FALLBACK = "The bundled model answers instead."
 
 _NO_MEMORY = "There is not enough memory for this box; close other programs or draw it smaller."
 
@@ -24,55 +24,74 @@ EngineLoader = Callable[[], Segmenter]
 
 @dataclass(frozen=True, eq=False)
 class InferenceRequest:
-    """A box to segment; ``focus`` is the slice k the user looks at. ``number`` tells the answers apart."""
+    """A prompt to segment; ``focus`` is the slice k the user looks at. ``number`` tells the answers apart."""
 
     number: int
     volume: Volume
-    prompt: BoxPrompt
+    prompt: Prompt
     focus: int | None
 
 
-class InferenceWorker(NewestWinsThread[InferenceRequest]):
+@dataclass(frozen=True, eq=False)
+class Look:
+    """The user looks at slice ``k`` of a scan and may ask about it next."""
+
+    volume: Volume
+    k: int
+
+
+class InferenceWorker(NewestWinsThread["InferenceRequest | Look"]):
     """Answers ``submit`` by signals, each with the request's number.
 
-    ``engine_ready(EngineInfo)`` or ``engine_failed(str)`` once after the start; then for each request
+    ``engine_answered(EngineInfo | None, problem)`` after the start and after each ``use``; then for each request
     ``slice_ready(int, SliceResult)`` as slices arrive, and exactly one of ``done(int, Segmentation)``,
     ``failed(int, str)`` and ``cancelled(int)``. A request replaced before it began gets no answer.
     """
 
-    engine_ready = Signal(object)
-    engine_failed = Signal(str)
+    engine_answered = Signal(object, str)
     slice_ready = Signal(int, object)
     done = Signal(int, object)
     failed = Signal(int, str)
     cancelled = Signal(int)
 
-    def __init__(self, loader: EngineLoader, parent: QObject | None = None) -> None:
+    def __init__(
+        self, loader: EngineLoader, fallback: EngineLoader | None = None, parent: QObject | None = None
+    ) -> None:
         super().__init__(parent)
         self.setObjectName("inference")
         self._loader = loader
+        self._fallback = fallback
         self._engine: Segmenter | None = None
 
-    def prepare(self) -> None:
-        """Load the engine and run it once on a small phantom, so that the first box is answered at full speed."""
-        try:
-            engine = self._load()
-        except HemaviewError as error:
-            self.engine_failed.emit(str(error))
-            return
-        if self._closing:
-            return
-        try:
-            volume, prompt = _warm_up_case()
-            engine.segment(volume, prompt)
-        except HemaviewError as error:
-            _log.info("warm-up of the engine: %s", error)
-        except Exception:
-            _log.exception("warm-up of the engine failed")
-        self.engine_ready.emit(engine.info)
+    def use(self, loader: EngineLoader) -> None:
+        """Load another engine before the next request; the one in force goes on answering when that fails."""
+        self._loader = loader
+        self.prepare_again()
 
-    def process(self, job: InferenceRequest, cancel: CancelToken) -> None:
-        """Segment one box and stream its slices."""
+    def look_at(self, volume: Volume, k: int) -> None:
+        """Let an engine that can make use of it compute ahead for slice ``k``, which the user looks at."""
+        self.submit_spare(Look(volume, k))
+
+    def prepare(self) -> None:
+        """Load the engine; engines warm themselves. Without any, the fallback stands in for it."""
+        engine: Segmenter | None
+        try:
+            engine, problem = self._load(self._loader), ""
+        except HemaviewError as error:
+            engine, problem = self._engine, str(error)
+            if engine is None and self._fallback is not None:
+                engine, problem = self._load_fallback(problem)
+        self._engine = engine
+        if not self._closing:
+            self.engine_answered.emit(engine.info if engine is not None else None, problem)
+
+    def process(self, job: InferenceRequest | Look, cancel: CancelToken) -> None:
+        """Segment one prompt and stream its slices, or compute ahead."""
+        if isinstance(job, Look):
+            prefetch = getattr(self._engine, "prefetch", None)
+            if prefetch is not None:
+                prefetch(job.volume, job.k)
+            return
 
         def on_slice(result: SliceResult) -> None:
             if not cancel.cancelled:
@@ -82,8 +101,8 @@ class InferenceWorker(NewestWinsThread[InferenceRequest]):
             engine = self._engine
             if engine is None:
                 # The first attempt failed; the user may have put the model back meanwhile.
-                engine = self._load()
-                self.engine_ready.emit(engine.info)
+                engine = self._engine = self._load(self._loader)
+                self.engine_answered.emit(engine.info, "")
             answer = engine.segment(job.volume, job.prompt, focus=job.focus, on_slice=on_slice, cancel=cancel)
             cancel.raise_if_cancelled()
         except Cancelled:
@@ -99,9 +118,16 @@ class InferenceWorker(NewestWinsThread[InferenceRequest]):
         else:
             self.done.emit(job.number, answer)
 
-    def _load(self) -> Segmenter:
+    def _load_fallback(self, problem: str) -> tuple[Segmenter | None, str]:
+        assert self._fallback is not None
         try:
-            self._engine = self._loader()
+            return self._load(self._fallback), f"{problem} {FALLBACK}"
+        except HemaviewError:
+            return None, problem
+
+    def _load(self, loader: EngineLoader) -> Segmenter:
+        try:
+            return loader()
         except HemaviewError:
             raise
         except Exception as error:
@@ -109,16 +135,3 @@ class InferenceWorker(NewestWinsThread[InferenceRequest]):
             raise HemaviewError(
                 f"The segmentation model could not be loaded ({type(error).__name__}); reinstall HEMAVIEW."
             ) from error
-        return self._engine
-
-
-def _warm_up_case() -> tuple[Volume, BoxPrompt]:
-    """A bright ball in a dark cube, small enough to be answered in a fraction of a second."""
-    n = 16
-    axis = np.arange(n) - (n - 1) / 2
-    distance = np.sqrt(axis[:, None, None] ** 2 + axis[None, :, None] ** 2 + axis[None, None, :] ** 2)
-    array = (100 * (distance < n / 4) + 50 * (distance < n / 2)).astype(np.float32)
-    geometry = Geometry((n, n, n), (2.0, 2.0, 2.0))
-    half = math.ceil(n / 4)
-    low, high = n / 2 - half - 0.5, n / 2 + half - 0.5
-    return Volume(array, geometry), BoxPrompt.from_index_bounds(geometry, (low,) * 3, (high,) * 3)

@@ -16,7 +16,14 @@ _MOUSE = (
     ("Middle drag", "Pan"),
     ("Shift + move", "Crosshair follows the mouse in all views"),
     ("Double-click", "One view alone, or all four again"),
-    ("Drag a handle of the box", "Adjust it in any view; the mask is made again"),
+    ("Box: drag", "A new box; drag a side or the inside of one to adjust it in any view"),
+    ("Box: Shift + drag", "A further box, for a piece that lies apart"),
+    ("Box: Ctrl + drag", "Redraw the box on this slice only; on a side: move it on this slice only"),
+    ("Box: Ctrl + Shift + drag", "A new box that begins inside the old one"),
+    ("Points: click", "A point inside the haematoma; the mask is made again at once"),
+    ("Points: right click, Alt + click", "A point outside; right click on a point turns it"),
+    ("Points: drag, double-click", "Move a point, remove a point"),
+    ("Strip beside the axial slider", "How sure the model is of each slice; click to go there"),
     ("Drag in the 3D view", "Turn; wheel zooms"),
 )
 

@@ -22,14 +22,17 @@ from PySide6.QtWidgets import (
 from hemaview.case import Case, recent_cases
 from hemaview.errors import ExportError
 from hemaview.gui.about_dialog import AboutDialog
-from hemaview.gui.actions import PRESET_COUNT, TOOL_ACTIONS, Actions
+from hemaview.gui.actions import TOOL_ACTIONS, Actions
+from hemaview.gui.answer_panel import AnswerPanel
 from hemaview.gui.command_palette import CommandPalette
 from hemaview.gui.display_panel import DisplayPanel
+from hemaview.gui.engine_choice import EngineSource, load_choice
 from hemaview.gui.file_dialogs import FileDialogs
 from hemaview.gui.icons import app_icon
-from hemaview.gui.inference_worker import EngineLoader
 from hemaview.gui.keys_dialog import KeysDialog
 from hemaview.gui.message_bar import MessageBar
+from hemaview.gui.model_dialogs import ModelDialogs
+from hemaview.gui.prompt_actions import PromptActions
 from hemaview.gui.scans_panel import ScansPanel
 from hemaview.gui.session import interrupted_cases
 from hemaview.gui.start_page import StartPage
@@ -40,9 +43,9 @@ from hemaview.gui.view_state import Tool, ViewState
 from hemaview.gui.viewer_grid import ViewerGrid
 from hemaview.gui.volume_texts import clipboard_text
 from hemaview.gui.volumes_panel import VolumesPanel
+from hemaview.gui.window_presets import WindowPresets
 from hemaview.gui.workflow import Workflow
-from hemaview.imaging.windowing import WindowPreset, auto_window, presets
-from hemaview.segmentation.registry import load_engine
+from hemaview.segmentation.contract import Prompt
 from hemaview.surface import Mesh
 
 _ENGINE_DELAY_MS = 120
@@ -51,11 +54,11 @@ _ENGINE_DELAY_MS = 120
 class MainWindow(QMainWindow):
     """One window with at most one open case below ``case_root``.
 
-    ``engine_loader`` builds the segmentation engine in the inference thread, after the window is shown.
+    ``engine_source`` builds the chosen segmentation engine in the inference thread, after the window is shown.
     ``reopen`` shows the case again that a killed window had open.
     """
 
-    def __init__(self, case_root: Path, *, engine_loader: EngineLoader = load_engine, reopen: bool = False) -> None:
+    def __init__(self, case_root: Path, *, engine_source: EngineSource = load_choice, reopen: bool = False) -> None:
         super().__init__()
         self.setObjectName("mainWindow")
         self.setWindowTitle("HEMAVIEW")
@@ -64,16 +67,17 @@ class MainWindow(QMainWindow):
         self.setMinimumSize(960, 600)
         self._reopen = reopen
         self._started = False
-        self._presets: tuple[WindowPreset, ...] = ()
 
         self.state = ViewState(self)
-        self.workflow = Workflow(case_root, engine_loader, self.state, self)
+        self.workflow = Workflow(case_root, engine_source, self.state, self)
         self._files = FileDialogs(self, self.workflow)
+        self.models = ModelDialogs(self, self.workflow)
         self.actions_table = Actions(self)
         self.grid = ViewerGrid(self.state, self)
         self.start_page = StartPage(self)
         self.scans = ScansPanel(self)
         self.volumes = VolumesPanel(self)
+        self.answer = AnswerPanel(self.actions_table, self)
         self.display = DisplayPanel(self.state, self)
         self._status = StatusLine(self.state, self.statusBar())
         self.statusBar().setSizeGripEnabled(False)
@@ -96,6 +100,8 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(central)
         self._tools = ToolBar(self.actions_table, self)
         self.addToolBar(self._tools)
+        self._presets = WindowPresets(self.state, self.actions_table, self._tools)
+        self.prompting = PromptActions(self.actions_table, self.state, self.workflow)
         self.palette_box = CommandPalette(self)
         self.actions_table["side_panel"].setChecked(True)
         self._connect()
@@ -163,8 +169,12 @@ class MainWindow(QMainWindow):
             QTimer.singleShot(0, self._reopen_interrupted)
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Stop the workers and wait for them; every change is on the disk already."""
+        """Stop the workers and wait for them; every change is on the disk already. Asks while a model learns."""
+        if not self.models.may_close():
+            event.ignore()
+            return
         self.hide()
+        self.models.close()
         self.workflow.close()
         self.grid.space.close_scene()
         super().closeEvent(event)
@@ -195,6 +205,7 @@ class MainWindow(QMainWindow):
         cards.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
         cards.setSpacing(MARGIN)
         cards.addWidget(self.volumes)
+        cards.addWidget(self.answer)
         cards.addWidget(self.display)
         cards.addWidget(self.scans)
         cards.addStretch(1)
@@ -210,8 +221,9 @@ class MainWindow(QMainWindow):
 
     def _connect(self) -> None:
         flow, table = self.workflow, self.actions_table
-        self.grid.box_drawn.connect(flow.segment_box)
-        self.grid.brush_stroke.connect(flow.paint)
+        self.grid.prompted.connect(flow.prompts.change_prompt)
+        self.prompting.hint_changed.connect(self._status.show_hint)
+        self.grid.brush_stroke.connect(flow.prompts.paint)
         self.grid.probe_changed.connect(self._status.show_probe)
         self.start_page.open_requested.connect(table["open"].trigger)
         self.start_page.folder_requested.connect(table["open_folder"].trigger)
@@ -235,11 +247,11 @@ class MainWindow(QMainWindow):
         flow.head_changed.connect(self.grid.space.set_head)
         flow.engine_changed.connect(self._follow_engine)
         flow.timing_changed.connect(self._status.show_timing)
-        self.state.volume_changed.connect(self._follow_volume)
+        self.state.volume_changed.connect(self._follow_case)
         self.state.tool_changed.connect(self._follow_tool)
         self.state.overlay_changed.connect(self._follow_looks)
         self.state.display_changed.connect(self._follow_looks)
-        self.state.window_changed.connect(self._follow_window)
+        self.state.review_changed.connect(self._follow_case)
 
         state = self.state
         handlers: dict[str, Any] = {
@@ -258,8 +270,7 @@ class MainWindow(QMainWindow):
             "undo": flow.undo,
             "redo": flow.redo,
             "cancel": flow.cancel,
-            "remove_box": flow.remove_box,
-            "clear_mask": flow.clear_mask,
+            "clear_mask": flow.prompts.clear_mask,
             "copy_volumes": self._copy_volumes,
             "brush_smaller": lambda: state.set_brush_radius(state.brush_radius_mm / 1.2),
             "brush_larger": lambda: state.set_brush_radius(state.brush_radius_mm * 1.2),
@@ -269,7 +280,6 @@ class MainWindow(QMainWindow):
             "slice_next": lambda: self.grid.current.step(1),
             "slice_previous": lambda: self.grid.current.step(-1),
             "go_to_lesion": self._go_to_lesion,
-            "window_auto": self._window_auto,
             "radiological": lambda: state.set_radiological(not state.radiological),
             "smooth": lambda: state.set_smooth(not state.smooth),
             "side_panel": self._toggle_side_panel,
@@ -280,9 +290,7 @@ class MainWindow(QMainWindow):
         }
         for tool, action_id in TOOL_ACTIONS.items():
             handlers[action_id] = lambda tool=tool: state.set_tool(tool)
-        for number in range(1, PRESET_COUNT + 1):
-            handlers[f"preset_{number}"] = lambda number=number: self._use_preset(number)
-        table.connect(handlers)
+        table.connect(handlers | self.prompting.handlers() | self._presets.handlers() | self.models.handlers())
 
     # What follows from changes
 
@@ -302,10 +310,17 @@ class MainWindow(QMainWindow):
         self._follow_looks()
 
     def _follow_case(self) -> None:
-        case, table = self.case, self.actions_table
-        scan = case is not None and self.state.volume is not None
-        mask = case is not None and case.mask is not None
-        table.allow(case=case is not None, scan=scan, box=case is not None and case.box is not None, mask=mask)
+        case, table, review = self.case, self.actions_table, self.state.review
+        there = {
+            "case": case is not None,
+            "scan": case is not None and self.state.volume is not None,
+            "prompt": case is not None and case.prompt != Prompt(),
+            "mask": case is not None and case.mask is not None,
+            "edited": case is not None and bool(case.edited_slices),
+            "review": review is not None and bool(review.to_review),
+        }
+        table.allow([name for name, is_there in there.items() if is_there])
+        self.answer.show_case(case, review)
         for action_id, can, text in (
             ("undo", case is not None and case.can_undo, case.undo_text if case is not None else ""),
             ("redo", case is not None and case.can_redo, case.redo_text if case is not None else ""),
@@ -320,22 +335,6 @@ class MainWindow(QMainWindow):
         if case is not None:
             self.setWindowTitle(f"{case.name} – HEMAVIEW")
         self._follow_case()
-
-    def _follow_volume(self) -> None:
-        volume = self.state.volume
-        self._presets = presets(volume.modality, auto_window(volume)) if volume is not None else ()
-        for number in range(1, PRESET_COUNT + 1):
-            action = self.actions_table[f"preset_{number}"]
-            preset = next((p for p in self._presets if p.key == str(number)), None)
-            action.setVisible(preset is not None)
-            action.setText(preset.name if preset is not None else f"Preset {number}")
-        self._follow_case()
-        self._follow_window()
-
-    def _follow_window(self) -> None:
-        window = self.state.window
-        name = next((p.name for p in self._presets if p.window == window), "Custom")
-        self._tools.show_window_name(name if self._presets else "")
 
     def _follow_tool(self) -> None:
         self.actions_table[TOOL_ACTIONS[self.state.tool]].setChecked(True)
@@ -406,15 +405,6 @@ class MainWindow(QMainWindow):
     def _fit(self) -> None:
         self.grid.fit()
         self.grid.space.reset_camera()
-
-    def _use_preset(self, number: int) -> None:
-        preset = next((p for p in self._presets if p.key == str(number)), None)
-        if preset is not None:
-            self.state.set_window(preset.window)
-
-    def _window_auto(self) -> None:
-        if self.state.volume is not None:
-            self.state.set_window(auto_window(self.state.volume))
 
     def _toggle_side_panel(self) -> None:
         self._side.setVisible(self.case is not None and self.actions_table["side_panel"].isChecked())

@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 class NewestWinsThread(QThread, Generic[Job]):
     """Keeps at most one job waiting and one running; a new one replaces the waiting and cancels the running one.
 
-    A subclass answers ``process`` and, for work to do once at the start, ``prepare``; both run in this thread and
+    A subclass answers ``process`` and, for work to do before the first job, ``prepare``; both run in this thread and
     report by Qt signals. ``close`` must be called before the object goes.
     """
 
@@ -29,6 +29,8 @@ class NewestWinsThread(QThread, Generic[Job]):
         self._waiting: Job | None = None
         self._running: CancelToken | None = None
         self._closing = False
+        self._unprepared = True
+        self._spare: Job | None = None
 
     def submit(self, job: Job) -> None:
         """Work on ``job`` next; whatever was waiting or running is dropped. Starts the thread when needed."""
@@ -41,6 +43,23 @@ class NewestWinsThread(QThread, Generic[Job]):
             self._condition.notify()
         if not self.isRunning():
             self.start()
+
+    def submit_spare(self, job: Job) -> None:
+        """Work on ``job`` when nothing else is to be done; a later one replaces it, any other job goes before it."""
+        with self._condition:
+            if not self._closing and self.isRunning():
+                self._spare = job
+                self._condition.notify()
+
+    def prepare_again(self) -> None:
+        """Call ``prepare`` once more before the next job; what runs is cancelled, what waits goes on waiting."""
+        with self._condition:
+            if self._closing:
+                return
+            self._unprepared = True
+            if self._running is not None:
+                self._running.cancel()
+            self._condition.notify()
 
     def cancel(self) -> None:
         """Drop what waits and stop what runs."""
@@ -60,23 +79,38 @@ class NewestWinsThread(QThread, Generic[Job]):
         self.wait()
 
     def prepare(self) -> None:
-        """Work to do once, in this thread, before the first job."""
+        """Work to do in this thread before the first job, and again after ``prepare_again``."""
 
     def process(self, job: Job, cancel: CancelToken) -> None:
         """Work on one job; foreseeable failures are reported by signal, not raised."""
         raise NotImplementedError
 
+    @property
+    def _has_work(self) -> bool:
+        return self._waiting is not None or self._spare is not None
+
+    def _next(self) -> Job | None:
+        job = self._waiting
+        if job is not None:
+            self._waiting = None
+            return job
+        job, self._spare = self._spare, None
+        return job
+
     def run(self) -> None:
         """The thread's loop (called by Qt)."""
-        self.prepare()
         while True:
             with self._condition:
-                while self._waiting is None and not self._closing:
+                while not (self._has_work or self._closing or self._unprepared):
                     self._condition.wait()
-                if self._closing or self._waiting is None:
+                if self._closing:
                     return
-                job, self._waiting = self._waiting, None
-                token = self._running = CancelToken()
+                unprepared, self._unprepared = self._unprepared, False
+                job = None if unprepared else self._next()
+                token = self._running = None if unprepared else CancelToken()
+            if job is None or token is None:
+                self.prepare()
+                continue
             try:
                 self.process(job, token)
             except Cancelled:

@@ -1,4 +1,4 @@
-"""One box at a time through the engine: streamed slices into the viewers, its timing, and the answer."""
+"""One prompt at a time through the engine: streamed slices into the viewers, its timing, and the answer."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ from hemaview.case import ScanEntry
 from hemaview.errors import PromptError
 from hemaview.gui.inference_worker import EngineLoader, InferenceRequest, InferenceWorker
 from hemaview.gui.view_state import ViewState
-from hemaview.segmentation.contract import BoxPrompt, EngineInfo, Segmentation, SliceResult
+from hemaview.imaging import Geometry
+from hemaview.segmentation.contract import BoxPrompt, EngineInfo, Prompt, Segmentation, SliceResult
 
 _FLUSH_MS = 40
+
+_LOOK_MS = 250
+"""A slice on which the user stays this long is worth computing ahead for."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,14 @@ class SegmentationRun(QObject):
     timing_changed = Signal(object)
     engine_changed = Signal(object, str)
 
-    def __init__(self, loader: EngineLoader, state: ViewState, parent: QObject | None = None) -> None:
+    def __init__(
+        self,
+        loader: EngineLoader,
+        state: ViewState,
+        parent: QObject | None = None,
+        *,
+        fallback: EngineLoader | None = None,
+    ) -> None:
         super().__init__(parent)
         self.engine: EngineInfo | None = None
         self.engine_answered = False
@@ -52,16 +63,21 @@ class SegmentationRun(QObject):
         self._flush.setSingleShot(True)
         self._flush.setInterval(_FLUSH_MS)
         self._flush.timeout.connect(self._show_slices)
-        self.worker = InferenceWorker(loader, self)
-        self.worker.engine_ready.connect(lambda info: self._on_engine(info, ""))
-        self.worker.engine_failed.connect(lambda problem: self._on_engine(None, problem))
+        self.worker = InferenceWorker(loader, fallback, self)
+        self.worker.engine_answered.connect(self._on_engine)
+        self._look = QTimer(self)
+        self._look.setSingleShot(True)
+        self._look.setInterval(_LOOK_MS)
+        self._look.timeout.connect(self._look_ahead)
+        state.cursor_changed.connect(self._look.start)
+        state.volume_changed.connect(self._look.start)
         self.worker.slice_ready.connect(self._on_slice)
         self.worker.done.connect(self._on_done)
         self.worker.failed.connect(self._on_failed)
         self.worker.cancelled.connect(self._on_cancelled)
 
-    def start(self, scan: ScanEntry, box: BoxPrompt) -> None:
-        """Segment ``box`` in the scan on display; a run under way is dropped."""
+    def start(self, scan: ScanEntry, prompt: Prompt) -> None:
+        """Segment what ``prompt`` shows in the scan on display; a run under way is dropped."""
         if scan.volume is None:
             return
         self.cancel()
@@ -72,7 +88,12 @@ class SegmentationRun(QObject):
         self.running = True
         self._state.begin_preview()
         self.progressed.emit(True, 0, 0)
-        self.worker.submit(InferenceRequest(self._number, scan.volume, box, self._focus(box)))
+        self.worker.submit(InferenceRequest(self._number, scan.volume, prompt, self._focus(prompt)))
+
+    def use_engine(self, loader: EngineLoader) -> None:
+        """Load another engine; a run under way is dropped. ``engine_changed`` tells how it ended."""
+        self.cancel()
+        self.worker.use(loader)
 
     def cancel(self) -> None:
         """Drop the run under way, if any; its answer will be ignored."""
@@ -81,17 +102,18 @@ class SegmentationRun(QObject):
             self.worker.cancel()
             self._end()
 
-    def _focus(self, box: BoxPrompt) -> int | None:
-        """The slice k that the user looks at, when it lies in the box."""
+    def _look_ahead(self) -> None:
+        volume = self._state.volume
+        if volume is not None and not self.running and self.engine is not None:
+            self.worker.look_at(volume, round(self._state.cursor[2]))
+
+    def _focus(self, prompt: Prompt) -> int | None:
+        """The slice k that the user looks at, when it lies in a box or there is none."""
         geometry = self._state.geometry
         if geometry is None:
             return None
-        try:
-            slices = box.voxel_slices(geometry)[0]
-        except PromptError:
-            return None
         k = round(self._state.cursor[2])
-        return k if slices.start <= k < slices.stop else None
+        return k if not prompt.boxes or any(_holds(box, geometry, k) for box in prompt.boxes) else None
 
     def _end(self) -> None:
         self.running = False
@@ -142,3 +164,11 @@ class SegmentationRun(QObject):
         self.engine = info
         self.engine_answered = True
         self.engine_changed.emit(info, problem)
+
+
+def _holds(box: BoxPrompt, geometry: Geometry, k: int) -> bool:
+    try:
+        slices = box.voxel_slices(geometry)[0]
+    except PromptError:
+        return False
+    return bool(slices.start <= k < slices.stop)

@@ -7,6 +7,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
 
 from hemaview.gui.icons import icon
+from hemaview.gui.review_strip import ReviewStrip
 from hemaview.gui.slice_slider import SliceSlider
 from hemaview.gui.slice_view import SliceView
 from hemaview.gui.theme import COLOURS, PLANE_COLOURS
@@ -19,7 +20,8 @@ _RADIUS_PX = 5
 
 
 class SliceViewFrame(QFrame):
-    """One viewer with what belongs to it: ``view`` is the viewer, ``slider`` moves through its slices.
+    """One viewer with what belongs to it: ``view`` is the viewer, ``slider`` moves through its slices,
+    ``strip`` tells how sure the model is of each.
 
     The border has the plane's colour (axial red, sagittal yellow, coronal green) and brightens with the focus.
     """
@@ -29,14 +31,16 @@ class SliceViewFrame(QFrame):
         self.plane = plane
         self.view = SliceView(state, plane, self)
         self.slider = SliceSlider(state, plane, self)
+        self.strip = ReviewStrip(state, plane, self.slider, self)
         self._colour = QColor(PLANE_COLOURS[plane])
         self.setAccessibleName(f"{plane.value.capitalize()} viewer")
         layout = QGridLayout(self)
         layout.setContentsMargins(_EDGE_PX, _EDGE_PX, _EDGE_PX, _EDGE_PX)
         layout.setSpacing(0)
-        layout.addLayout(self._header(), 0, 0, 1, 2)
+        layout.addLayout(self._header(), 0, 0, 1, 3)
         layout.addWidget(self.view, 1, 0)
         layout.addWidget(self.slider, 1, 1)
+        layout.addWidget(self.strip, 1, 2)
         layout.setColumnStretch(0, 1)
         layout.setRowStretch(1, 1)
         self.view.installEventFilter(self)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from PySide6.QtGui import QPainter
 
@@ -20,8 +20,11 @@ from hemaview.gui.annotations import (
     slice_position,
     window_text,
 )
-from hemaview.gui.box_tool import BoxOutline, Grip, paint_box, paint_box_size
+from hemaview.gui.box_painting import paint_box, paint_box_size
+from hemaview.gui.box_tool import ShownBox
 from hemaview.gui.brush_tool import paint_ring
+from hemaview.gui.point_tool import paint_points
+from hemaview.gui.tool_gestures import Under
 from hemaview.gui.view_state import Tool, ViewState
 from hemaview.gui.view_transform import ViewTransform
 from hemaview.imaging import Plane, Volume
@@ -37,15 +40,18 @@ class Scene:
     height: float
     mouse: tuple[float, float] | None = None
     probe: Probe | None = None
-    outline: BoxOutline | None = None
-    grip: Grip | None = None
+    boxes: tuple[ShownBox, ...] = ()
+    under: Under = field(default_factory=Under)
     box_in_hand: bool = False
 
 
 def paint_overlay(painter: QPainter, state: ViewState, volume: Volume, scene: Scene) -> None:
-    """Crosshair, diameters, box, brush ring and texts."""
+    """Crosshair, diameters, boxes, points, brush ring and texts."""
     _paint_crosshair(painter, state, scene)
-    _paint_box(painter, state, scene)
+    _paint_boxes(painter, state, scene)
+    paint_points(
+        painter, state, scene.transform, scene.index, hovered=scene.under.item, active=state.tool is Tool.POINTS
+    )
     tada = state.tada
     if (
         tada is not None
@@ -68,21 +74,22 @@ def _paint_crosshair(painter: QPainter, state: ViewState, scene: Scene) -> None:
     paint_crosshair(painter, scene.transform, float(x), float(y), crosshair_colours(view, views), opacity)
 
 
-def _paint_box(painter: QPainter, state: ViewState, scene: Scene) -> None:
-    if scene.outline is None or state.box is None:
-        return
+def _paint_boxes(painter: QPainter, state: ViewState, scene: Scene) -> None:
     view = scene.transform.view
-    paint_box(
-        painter,
-        scene.outline,
-        scene.transform,
-        guessed_x=state.box.open_axis == view.x_axis,
-        guessed_y=state.box.open_axis == view.y_axis,
-        handles=state.tool is Tool.BOX,
-        hot=scene.grip,
-    )
-    if scene.box_in_hand:
-        paint_box_size(painter, scene.outline, scene.transform)
+    for shown in scene.boxes:
+        hot = shown.item == scene.under.item
+        paint_box(
+            painter,
+            shown.outline,
+            scene.transform,
+            guessed_x=shown.box.open_axis == view.x_axis,
+            guessed_y=shown.box.open_axis == view.y_axis,
+            handles=state.tool is Tool.BOX and not shown.stands_back,
+            hot=scene.under.grip if hot else None,
+            stands_back=shown.stands_back,
+        )
+        if scene.box_in_hand and hot:
+            paint_box_size(painter, shown.outline, scene.transform)
 
 
 def _paint_texts(painter: QPainter, state: ViewState, volume: Volume, scene: Scene) -> None:

@@ -38,7 +38,7 @@ class SliceSlider(QSlider):
         self.setPageStep(5)
         for signal in (state.volume_changed, state.cursor_changed):
             signal.connect(self._follow)
-        for signal in (state.mask_changed, state.box_changed):
+        for signal in (state.mask_changed, state.prompt_changed):
             signal.connect(self.update)
         self.valueChanged.connect(self._lead)
         self._follow()
@@ -82,8 +82,8 @@ class SliceSlider(QSlider):
         share = 1 - (event.position().y() - _HANDLE_PX / 2) / room
         self.setValue(round(min(max(share, 0.0), 1.0) * self.maximum()))
 
-    def _y(self, index: float) -> float:
-        """Where slice ``index`` (continuous) lies on the slider."""
+    def place_of(self, index: float) -> float:
+        """The y where slice ``index`` (continuous) lies on the slider."""
         share = index / max(self.maximum(), 1)
         if not index_rises(self._state, self._plane):
             share = 1 - share
@@ -100,7 +100,7 @@ class SliceSlider(QSlider):
         painter.drawRoundedRect(groove, 2, 2)
         if self.isEnabled():
             self._paint_extents(painter, middle)
-            y = self._y(self._state.slice_index(self._plane))
+            y = self.place_of(self._state.slice_index(self._plane))
             painter.setPen(QPen(QColor(COLOURS.on_primary if self.hasFocus() else COLOURS.window), 1.5))
             painter.setBrush(QColor(PLANE_COLOURS[self._plane]))
             painter.drawRoundedRect(QRectF(middle - 7, y - _HANDLE_PX / 2 + 1, 14, _HANDLE_PX - 2), 3, 3)
@@ -124,5 +124,5 @@ class SliceSlider(QSlider):
             painter.drawRect(QRectF(place.left() - 3, place.bottom() - 1.5, 3, 1.5))
 
     def _extent(self, lower: float, upper: float, left: float, width: float) -> QRectF:
-        ends = [min(max(self._y(n), 0.0), float(self.height())) for n in (lower, upper)]
+        ends = [min(max(self.place_of(n), 0.0), float(self.height())) for n in (lower, upper)]
         return QRectF(left, min(ends), width, max(abs(ends[1] - ends[0]), 2.0))

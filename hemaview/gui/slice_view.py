@@ -2,11 +2,14 @@
 
 Mouse: the wheel changes the slice, Ctrl+wheel zooms about the pointer, a right drag zooms, a middle drag pans, a
 left drag is the current tool, Shift+move takes the crosshair along, a double-click asks for a larger view. In
-the box tool, Ctrl+drag always draws a new box, also inside the old one.
+the box tool Shift+drag adds a box, Ctrl+drag redraws the rectangle of this slice alone, and Ctrl+Shift+drag draws a
+new box wherever it begins. In the point tool a click places a point, a right click or Alt+click one of the other
+sign, a drag moves one, a right click on one turns its sign and a double-click removes it.
 Keys: PgUp/PgDn and the arrows change the slice, Home/End go to the last and first, Ctrl+arrows move the crosshair
 within the slice (with Shift ten voxels), + and - zoom, R fits, Esc gives up the drag. In the box tool Return draws
-a box round the crosshair, Alt+arrows move the box and Shift+arrows its right or lower side by a voxel; with brush and
-eraser the space bar dabs at the crosshair.
+a box round the crosshair, Alt+arrows move the box and Shift+arrows its right or lower side by a voxel; in the point
+tool Return or the space bar places a point at the crosshair (with Shift of the other sign); with brush and eraser the
+space bar dabs there.
 """
 
 from __future__ import annotations
@@ -30,13 +33,13 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from hemaview.gui.annotations import Probe, bottom_text_rect, probe_at
-from hemaview.gui.box_tool import ARROWS, DRAW_KEYS, BoxDrag, BoxOutline, Grip, cursor_shape, keyed_box
-from hemaview.gui.brush_tool import BrushDrag
-from hemaview.gui.gestures import CrosshairDrag, Gesture, PanDrag, WindowDrag, ZoomDrag
+from hemaview.gui.box_tool import ARROWS, BoxDrag, shown_boxes
+from hemaview.gui.gestures import Gesture
 from hemaview.gui.slice_overlay import Scene, paint_overlay
 from hemaview.gui.slice_painter import SliceLayers
 from hemaview.gui.slice_slider import index_rises
 from hemaview.gui.theme import COLOURS
+from hemaview.gui.tool_gestures import Site, Under, begin, in_hand, mouse_cursor, remove_item, tool_key, under_mouse
 from hemaview.gui.view_state import Region, Tool, ViewState
 from hemaview.gui.view_transform import ViewTransform
 from hemaview.imaging import Plane
@@ -56,24 +59,17 @@ _SLICE_KEYS = {
     Qt.Key.Key_Home: _WHOLE_SCAN,
     Qt.Key.Key_End: -_WHOLE_SCAN,
 }
-_TOOL_CURSORS = {
-    Tool.CROSSHAIR: Qt.CursorShape.CrossCursor,
-    Tool.WINDOW: Qt.CursorShape.SizeAllCursor,
-    Tool.BRUSH: Qt.CursorShape.BlankCursor,
-    Tool.ERASER: Qt.CursorShape.BlankCursor,
-}
 
 
 class SliceView(QWidget):
     """A viewer of one plane; everything it shows is in the ``ViewState`` that it shares with the other viewers.
 
-    ``box_drawn(BoxPrompt)``: a new rectangle was drawn. ``box_edited(BoxPrompt)``: a handle or the box was dragged.
+    ``prompted(Prompt, str)``: a box or point was drawn, dragged or removed; the text names the step.
     ``brush_stroke(region, values)``: a stroke ended; ``region`` are (k, j, i) slices and ``values`` the mask's new
     voxels there. ``maximise_requested(Plane)``: double-click. ``probe_changed(Probe | None)``: the mouse moved.
     """
 
-    box_drawn = Signal(object)
-    box_edited = Signal(object)
+    prompted = Signal(object, str)
     brush_stroke = Signal(object, object)
     maximise_requested = Signal(object)
     probe_changed = Signal(object)
@@ -90,7 +86,8 @@ class SliceView(QWidget):
         self._gesture_button = Qt.MouseButton.NoButton
         self._mouse: tuple[float, float] | None = None
         self._probe: Probe | None = None
-        self._hot: Grip | None = None
+        self._under = Under()
+        self._pressed_on_point = False
         self._wheel = 0.0
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.WheelFocus)
@@ -107,7 +104,8 @@ class SliceView(QWidget):
         state.brush_changed.connect(self.update)
         for signal in (state.mask_changed, state.preview_changed, state.stroke_changed):
             signal.connect(self._on_mask)
-        state.box_changed.connect(self._on_box)
+        state.prompt_changed.connect(self._on_tool)
+        state.aim.changed.connect(self.update)
         state.tada_changed.connect(self.update)
         self._on_volume()
 
@@ -187,10 +185,6 @@ class SliceView(QWidget):
         self._layers.mask_changed()
         self.update()
 
-    def _on_box(self) -> None:
-        self._update_mouse_cursor()
-        self.update()
-
     def _on_tool(self) -> None:
         self._update_mouse_cursor()
         self.update()
@@ -214,34 +208,21 @@ class SliceView(QWidget):
         if self._gesture is not None or self._transform is None:
             return
         self._mouse = start = (event.position().x(), event.position().y())
+        site = self._site()
+        if site is None:
+            return
         self._gesture_button = event.button()
-        self._gesture = self._begun(event, start)
+        self._pressed_on_point = self._state.tool is Tool.POINTS and under_mouse(site, *start).item is not None
+        self._gesture = begin(site, event.button(), event.modifiers(), start)
         self._update_mouse_cursor()
         self.update()
 
-    def _begun(self, event: QMouseEvent, start: tuple[float, float]) -> Gesture | None:
-        transform, state = self._transform, self._state
-        assert transform is not None
-        if event.button() == Qt.MouseButton.RightButton:
-            return ZoomDrag(transform, start, self._place)
-        if event.button() == Qt.MouseButton.MiddleButton:
-            return PanDrag(transform, start, self._place)
-        if event.button() != Qt.MouseButton.LeftButton:
+    def _site(self) -> Site | None:
+        view, transform = self._state.view(self.plane), self._transform
+        if view is None or transform is None:
             return None
-        match state.tool:
-            case Tool.WINDOW:
-                return WindowDrag(state, start)
-            case Tool.BOX:
-                forced = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
-                outline = None if forced else self._outline()
-                grip = outline.grip_at(transform, *start) if outline is not None else None
-                done = self.box_drawn if grip is None else self.box_edited
-                return BoxDrag(state, transform.view, self._index, grip, start, self._picture, done.emit)
-            case Tool.BRUSH | Tool.ERASER:
-                erase = state.tool is Tool.ERASER
-                return BrushDrag(state, transform.view, self._index, erase, start, self._picture, self._emit_stroke)
-            case Tool.CROSSHAIR:
-                return CrosshairDrag(state, transform.view, self._index, start, self._picture)
+        prompted, stroke = self.prompted.emit, self._emit_stroke
+        return Site(self._state, view, self._index, transform, self._picture, self._place, prompted, stroke)
 
     def _emit_stroke(self, region: Region, values: NDArray[np.bool_]) -> None:
         self.brush_stroke.emit(region, values)
@@ -273,9 +254,15 @@ class SliceView(QWidget):
             self.update()
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        """Ask for a larger view; while painting a second click is a second dab."""
+        """Ask for a larger view; while painting a second click is a second dab, on a point it removes the point."""
         if event.button() != Qt.MouseButton.LeftButton or self._state.tool in (Tool.BRUSH, Tool.ERASER):
             self.mousePressEvent(event)
+        elif self._state.tool is Tool.POINTS:
+            site = self._site()
+            under = under_mouse(site, event.position().x(), event.position().y()) if site is not None else Under()
+            # Two quick clicks on an empty place are one point, not one placed and taken away again.
+            if under.item is not None and self._pressed_on_point:
+                remove_item(self._state, under.item, self.prompted.emit)
         else:
             self.maximise_requested.emit(self.plane)
 
@@ -301,8 +288,10 @@ class SliceView(QWidget):
         self.update()
 
     def leaveEvent(self, event: QEvent) -> None:
-        """The mouse left: no probe, no brush ring."""
+        """The mouse left: no probe, no brush ring, nothing under it."""
         self._mouse = None
+        self._under = Under()
+        self._state.aim.set_hovered(None)
         self._update_probe()
         self.update()
 
@@ -317,7 +306,7 @@ class SliceView(QWidget):
         elif control and key in ARROWS:
             reach = 10 if modifiers & Qt.KeyboardModifier.ShiftModifier else 1
             self._nudge(ARROWS[key][0] * reach, ARROWS[key][1] * reach)
-        elif self._gesture is None and not control and self._tool_key(key, modifiers):
+        elif self._gesture is None and self._tool_key(key, modifiers):
             pass
         elif not control and key in _SLICE_KEYS:
             self.step(_SLICE_KEYS[key])
@@ -331,26 +320,8 @@ class SliceView(QWidget):
             super().keyPressEvent(event)
 
     def _tool_key(self, key: Qt.Key, modifiers: Qt.KeyboardModifier) -> bool:
-        """What the current tool does with a key; False when it has no use for it."""
-        state, view = self._state, self._state.view(self.plane)
-        if view is None:
-            return False
-        if state.tool is Tool.BOX:
-            box = keyed_box(state, view, self._index, key, modifiers)
-            if box is None:
-                return False
-            if box != state.box:
-                done = self.box_drawn if key in DRAW_KEYS else self.box_edited
-                state.set_box(box)
-                done.emit(box)
-        elif state.tool in (Tool.BRUSH, Tool.ERASER) and key == Qt.Key.Key_Space and self._transform is not None:
-            x, y, _ = view.index_to_pixel(state.cursor)
-            sx, sy = (float(v) for v in self._transform.to_screen(x, y))
-            erase = state.tool is Tool.ERASER
-            BrushDrag(state, view, self._index, erase, (sx, sy), self._picture, self._emit_stroke).finish()
-        else:
-            return False
-        return True
+        site = self._site()
+        return site is not None and tool_key(site, key, modifiers)
 
     def _cancel_gesture(self) -> None:
         gesture, self._gesture = self._gesture, None
@@ -388,36 +359,21 @@ class SliceView(QWidget):
         x, y = self._transform.to_picture(sx, sy)
         return float(x), float(y)
 
-    def _outline(self) -> BoxOutline | None:
-        view, geometry, box = self._state.view(self.plane), self._state.geometry, self._state.box
-        if view is None or geometry is None or box is None:
-            return None
-        return BoxOutline.of(box, geometry, view, self._index)
-
-    def _grip(self) -> Grip | None:
-        """What the mouse holds, or would take hold of."""
-        if isinstance(self._gesture, BoxDrag):
-            return self._gesture.grip
-        if self._state.tool is not Tool.BOX or self._gesture is not None:
-            return None
-        outline = self._outline()
-        if outline is None or self._mouse is None or self._transform is None:
-            return None
-        return outline.grip_at(self._transform, *self._mouse)
-
     def _update_mouse_cursor(self) -> None:
-        if self._state.volume is None:
+        site = self._site()
+        if site is None:
             self.unsetCursor()
             return
-        grip = self._grip()
-        if grip != self._hot:
-            self._hot = grip
+        under = in_hand(self._gesture)
+        if under is None:
+            free = self._gesture is None and self._mouse is not None
+            under = under_mouse(site, *self._mouse) if free and self._mouse is not None else Under()
+        if under != self._under:
+            self._under = under
             self.update()
-        shape = _TOOL_CURSORS.get(self._state.tool, cursor_shape(grip))
-        if isinstance(self._gesture, PanDrag):
-            shape = Qt.CursorShape.ClosedHandCursor
-        elif isinstance(self._gesture, ZoomDrag):
-            shape = Qt.CursorShape.SizeVerCursor
+        if self._mouse is not None:
+            self._state.aim.set_hovered(under.item)
+        shape = mouse_cursor(self._state, self._gesture, under)
         if shape != self.cursor().shape():
             self.setCursor(shape)
 
@@ -470,6 +426,8 @@ class SliceView(QWidget):
             painter.end()
 
     def _scene(self, transform: ViewTransform) -> Scene:
+        geometry = self._state.geometry
+        boxes = shown_boxes(self._state.prompt, geometry, transform.view, self._index) if geometry is not None else []
         return Scene(
             transform,
             self._index,
@@ -477,7 +435,7 @@ class SliceView(QWidget):
             self.height(),
             mouse=self._mouse,
             probe=self._probe,
-            outline=self._outline(),
-            grip=self._hot,
+            boxes=tuple(boxes),
+            under=self._under,
             box_in_hand=isinstance(self._gesture, BoxDrag),
         )

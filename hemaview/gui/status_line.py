@@ -1,4 +1,4 @@
-"""The status line: what lies under the mouse, what is running, how fast it was, and which model answers."""
+"""The status line: what to do next, what lies under the mouse, what is running, how fast, and by which model."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ class StatusLine(QObject):
         self._state = state
         self._probe = QLabel(bar)
         self._probe.setMinimumWidth(320)
+        self._hint = QLabel(bar)
+        self._hint.setProperty("kind", "muted")
         self._timing = QLabel(bar)
         self._engine = QLabel(bar)
         self._work = QWidget(bar)
@@ -40,6 +42,7 @@ class StatusLine(QObject):
         for widget in (self._label, self._progress, cancel):
             row.addWidget(widget)
         self._work.hide()
+        bar.addWidget(self._hint)
         bar.addWidget(self._probe)
         bar.addPermanentWidget(self._work)
         bar.addPermanentWidget(self._timing)
@@ -64,6 +67,15 @@ class StatusLine(QObject):
         inside = "   in the mask" if probe.in_mask else ""
         self._probe.setText(f"{places} mm   voxel {i}, {j}, {k}   value {probe.value:g}{unit}{inside}")
 
+    @property
+    def hint(self) -> str:
+        """What to do next, as shown."""
+        return self._hint.text()
+
+    def show_hint(self, text: str) -> None:
+        """Show what to do next."""
+        self._hint.setText(text)
+
     def show_work(self, label: str, fraction: float) -> None:
         """Show what is running with its progress; an empty label hides it."""
         self._work.setVisible(bool(label))
@@ -82,7 +94,8 @@ class StatusLine(QObject):
     def show_engine(self, info: EngineInfo | None, problem: str) -> None:
         """Show which model answers, or why none does."""
         if info is not None:
-            self._engine.setText(f"{info.title} · {info.device}")
+            title = f"{info.title} + {info.adapter}" if info.adapter else info.title
+            self._engine.setText(f"{title} · {info.device}")
             self._engine.setToolTip(engine_text(info))
         else:
             self._engine.setText("No model" if problem else "Loading model…")
@@ -91,5 +104,12 @@ class StatusLine(QObject):
 
 def engine_text(info: EngineInfo) -> str:
     """What is to be known of a model, on lines."""
-    facts = (info.title, f"Trained on: {info.trained_on}", f"Licence: {info.licence}", f"SHA-256 {info.sha256[:16]}…")
+    adapter = (f"Adapter: {info.adapter}",) if info.adapter else ()
+    facts = (
+        info.title,
+        *adapter,
+        f"Trained on: {info.trained_on}",
+        f"Licence: {info.licence}",
+        f"SHA-256 {info.sha256[:16]}…",
+    )
     return "\n".join(facts)

@@ -12,7 +12,7 @@ from hemaview.gui.theme import COLOURS
 _GROUPS = (
     ("open", "sample"),
     ("undo", "redo"),
-    ("tool_crosshair", "tool_window", "tool_box", "tool_brush", "tool_eraser"),
+    ("tool_crosshair", "tool_window", "tool_box", "tool_points", "tool_brush", "tool_eraser"),
     ("fit", "overlay"),
 )
 

@@ -92,7 +92,7 @@ class View3D(QFrame):
         state.volume_changed.connect(lambda: self._changed(Part.VOLUME))
         state.cursor_changed.connect(lambda: self._changed(Part.SLICES))
         state.window_changed.connect(lambda: self._changed(Part.SLICES))
-        state.box_changed.connect(lambda: self._changed(Part.BOX))
+        state.prompt_changed.connect(lambda: self._changed(Part.BOX))
 
     @property
     def has_scene(self) -> bool:

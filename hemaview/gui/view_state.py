@@ -1,4 +1,4 @@
-"""What the three viewers show together: scan, cursor, window, overlay, tool, mask, preview, box and measurement.
+"""What the three viewers show together: scan, cursor, window, overlay, tool, mask, preview, prompt and measurement.
 
 The state owns nothing that lasts: the case is the truth, the window copies into this object what is to be
 shown. Viewers read it, change what belongs to looking (cursor, window) and show gestures in progress through it
@@ -16,12 +16,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PySide6.QtCore import QObject, Signal
 
+from hemaview.gui.aim import Aim
 from hemaview.gui.scan_content import Region, content_bounds, mask_extent, value_range
 from hemaview.imaging import Geometry, LabelMap, Plane, PlaneView, Volume, plane_view
 from hemaview.imaging.windowing import Window, auto_window
-from hemaview.segmentation.contract import BoxPrompt, SliceResult
+from hemaview.segmentation.contract import BoxPrompt, Prompt, SliceResult
 
 if TYPE_CHECKING:
+    from hemaview.gui.slice_review import SliceReview
     from hemaview.volumetry import TadaMeasurement
 
 __all__ = ["BRUSH_RADIUS_LIMITS_MM", "MaskPatch", "OverlayStyle", "Region", "Tool", "ViewState"]
@@ -35,6 +37,7 @@ class Tool(StrEnum):
     CROSSHAIR = "crosshair"
     WINDOW = "window"
     BOX = "box"
+    POINTS = "points"
     BRUSH = "brush"
     ERASER = "eraser"
 
@@ -73,7 +76,8 @@ class ViewState(QObject):
     mask_changed = Signal()
     preview_changed = Signal()
     stroke_changed = Signal()
-    box_changed = Signal()
+    prompt_changed = Signal()
+    review_changed = Signal()
     tada_changed = Signal()
     display_changed = Signal()
 
@@ -93,10 +97,12 @@ class ViewState(QObject):
         self._preview: NDArray[np.bool_] | None = None
         self._preview_slices: NDArray[np.bool_] | None = None
         self._stroke: MaskPatch | None = None
-        self._box: BoxPrompt | None = None
+        self._prompt = Prompt()
+        self._review: SliceReview | None = None
         self._tada: TadaMeasurement | None = None
         self._radiological = True
         self._smooth = True
+        self.aim = Aim(self)
 
     # Scan
 
@@ -111,7 +117,7 @@ class ViewState(QObject):
         return self._volume.geometry if self._volume is not None else None
 
     def set_volume(self, volume: Volume | None, window: Window | None = None) -> None:
-        """Show another scan: mask, preview, box and measurement are cleared, the cursor goes to the head's middle.
+        """Show another scan: mask, preview, prompt and measurement are cleared, the cursor goes to the head's middle.
 
         ``window`` defaults to the automatic one.
         """
@@ -120,7 +126,9 @@ class ViewState(QObject):
         self._volume = volume
         self._views.clear()
         self._mask = self._mask_bounds = self._preview = self._preview_slices = None
-        self._stroke = self._box = self._tada = None
+        self._stroke = self._tada = self._review = None
+        self._prompt = Prompt()
+        self.aim.reset()
         if volume is not None:
             self._content = content_bounds(volume)
             self._value_range = value_range(volume)
@@ -132,8 +140,9 @@ class ViewState(QObject):
             self._cursor = (0.0, 0.0, 0.0)
         for signal in (self.volume_changed, self.window_changed, self.cursor_changed, self.mask_changed):
             signal.emit()
-        for signal in (self.preview_changed, self.stroke_changed, self.box_changed, self.tada_changed):
+        for signal in (self.preview_changed, self.stroke_changed, self.prompt_changed, self.tada_changed):
             signal.emit()
+        self.review_changed.emit()
 
     @property
     def content(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
@@ -341,18 +350,34 @@ class ViewState(QObject):
             self._stroke = stroke
             self.stroke_changed.emit()
 
-    # Box and measurement
+    # Prompt, review and measurement
+
+    @property
+    def prompt(self) -> Prompt:
+        """The boxes and points on display, also while one is being drawn or dragged."""
+        return self._prompt
 
     @property
     def box(self) -> BoxPrompt | None:
-        """The box on display, also while it is being drawn or dragged."""
-        return self._box
+        """The first box on display."""
+        return self._prompt.box
 
-    def set_box(self, box: BoxPrompt | None) -> None:
-        """Show a box."""
-        if box != self._box:
-            self._box = box
-            self.box_changed.emit()
+    def set_prompt(self, prompt: Prompt) -> None:
+        """Show boxes and points."""
+        if prompt != self._prompt:
+            self._prompt = prompt
+            self.prompt_changed.emit()
+
+    @property
+    def review(self) -> SliceReview | None:
+        """How sure the engine was of each slice and which a hand has drawn; None without a mask."""
+        return self._review
+
+    def set_review(self, review: SliceReview | None) -> None:
+        """Show which slices need a second look."""
+        if review is not self._review:
+            self._review = review
+            self.review_changed.emit()
 
     @property
     def tada(self) -> TadaMeasurement | None:

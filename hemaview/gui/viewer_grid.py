@@ -18,7 +18,7 @@ _PLACES = {Plane.AXIAL: (0, 0), Plane.SAGITTAL: (0, 1), Plane.CORONAL: (1, 0)}
 class ViewerGrid(QWidget):
     """``frames`` are the slice viewers by plane, ``space`` the 3D pane; signals are those of all three viewers."""
 
-    box_drawn = Signal(object)
+    prompted = Signal(object, str)
     brush_stroke = Signal(object, object)
     probe_changed = Signal(object)
 
@@ -31,8 +31,7 @@ class ViewerGrid(QWidget):
         self._grid.setSpacing(GAP)
         for plane, (row, column) in _PLACES.items():
             frame = SliceViewFrame(state, plane, self)
-            frame.view.box_drawn.connect(self.box_drawn)
-            frame.view.box_edited.connect(self.box_drawn)
+            frame.view.prompted.connect(self.prompted)
             frame.view.brush_stroke.connect(self.brush_stroke)
             frame.view.probe_changed.connect(self.probe_changed)
             frame.view.maximise_requested.connect(lambda _plane, target=frame: self.toggle_maximised(target))

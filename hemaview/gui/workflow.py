@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from hemaview.case import Case, CaseChange, ChangeKind, Snapshot
 from hemaview.case.sample import load_sample
 from hemaview.errors import HemaviewError
 from hemaview.gui.derivation import Derivation
-from hemaview.gui.inference_worker import EngineLoader
+from hemaview.gui.engine_choice import EngineChoice, EngineSource, keep_choice, read_choice
+from hemaview.gui.prompt_flow import PromptFlow
 from hemaview.gui.scan_reading import ReadScan, ScansRead, read_scans
 from hemaview.gui.segmentation_run import SegmentationRun
 from hemaview.gui.session import SessionMark
+from hemaview.gui.slice_review import SliceReview
 from hemaview.gui.task_thread import Report, Task, TaskQueue
-from hemaview.gui.view_state import Region, Tool, ViewState
+from hemaview.gui.view_state import ViewState
 from hemaview.imaging import Volume
 from hemaview.imaging.windowing import Window
 from hemaview.segmentation.contract import BoxPrompt, EngineInfo, Segmentation
@@ -34,7 +36,7 @@ from hemaview.volumetry import Reading, TadaMeasurement
 _log = logging.getLogger(__name__)
 
 CASE_JOURNAL = "journal.jsonl"
-NOTHING_FOUND = "Nothing was found in this box; draw it closer round the haematoma or paint with the brush."
+NOTHING_FOUND = "Nothing was found here; draw a box closer round the haematoma or paint with the brush."
 
 
 class Workflow(QObject):
@@ -59,7 +61,7 @@ class Workflow(QObject):
     timing_changed = Signal(object)
 
     def __init__(
-        self, case_root: Path, engine_loader: EngineLoader, state: ViewState, parent: QObject | None = None
+        self, case_root: Path, engine_source: EngineSource, state: ViewState, parent: QObject | None = None
     ) -> None:
         super().__init__(parent)
         self.state = state
@@ -71,8 +73,13 @@ class Workflow(QObject):
         self._shown: Volume | None = None
         self._shown_id = ""
         self._when_ready: BoxPrompt | None = None
+        self._wanted: EngineChoice | None = None
 
-        self.segmentation = SegmentationRun(engine_loader, state, self)
+        self.engine_choice = read_choice(case_root)
+        self._engine_source = engine_source
+        bundled = partial(engine_source, EngineChoice()) if self.engine_choice != EngineChoice() else None
+        self.segmentation = SegmentationRun(partial(engine_source, self.engine_choice), state, self, fallback=bundled)
+        self.prompts = PromptFlow(self)
         self.segmentation.finished.connect(self._on_segmented)
         self.segmentation.failed.connect(self._on_failed)
         self.segmentation.engine_changed.connect(self._on_engine)
@@ -115,6 +122,15 @@ class Workflow(QObject):
     def start_engine(self) -> None:
         """Begin to load the model; called after the window is on the screen."""
         self.segmentation.worker.start()
+
+    def use_engine(self, name: str, adapter: Path | None = None) -> None:
+        """Load another model in the background and remember it once it answers.
+
+        ``engine_changed(EngineInfo | None, problem)`` tells how it ended; the model in force goes on answering when
+        the other cannot be loaded.
+        """
+        self._wanted = EngineChoice(name, adapter)
+        self.segmentation.use_engine(partial(self._engine_source, self._wanted))
 
     # Opening
 
@@ -193,59 +209,19 @@ class Workflow(QObject):
         """Show another scan of the case."""
         if self._case is not None and self._case.active_scan is not None and self._case.active_scan.id != scan_id:
             self.segmentation.cancel()
-            self._attempt(lambda case: case.set_active_scan(scan_id))
+            self.attempt(lambda case: case.set_active_scan(scan_id))
 
     # Prompting and editing
-
-    def segment_box(self, box: BoxPrompt) -> None:
-        """Record a box and ask the engine for the mask in it; a box drawn meanwhile takes its place."""
-        case = self._case
-        scan = case.active_scan if case is not None else None
-        if case is None or scan is None or scan.volume is None:
-            return
-        replaced_edits = case.edited
-        self.segmentation.cancel()
-        if not self._attempt(lambda c: c.set_box(box)):
-            self.state.set_box(case.box)
-            return
-        self.state.set_box(box)
-        self.segmentation.start(scan, box)
-        if replaced_edits:
-            self.message.emit("info", "The new box replaces your brush edits; Ctrl+Z brings them back.")
-
-    def paint(self, region: Region, values: NDArray[np.bool_]) -> None:
-        """Record a finished stroke of brush or eraser."""
-        self.segmentation.cancel()
-        text = "Erase" if self.state.tool is Tool.ERASER else "Paint"
-        if not self._attempt(lambda case: case.edit_mask(region, values, text)):
-            self.state.set_mask(self._case.mask if self._case is not None else None)
-        self.state.set_stroke(None)
-
-    def remove_box(self) -> None:
-        """Take the box away and keep the mask."""
-        self.segmentation.cancel()
-        self._attempt(lambda case: case.set_box(None))
-
-    def clear_mask(self) -> None:
-        """Empty the mask; can be undone."""
-        case = self._case
-        if case is None or case.mask is None:
-            return
-        self.segmentation.cancel()
-        bounds = case.mask.bounds()
-        if bounds is not None:
-            empty = np.zeros([s.stop - s.start for s in bounds], dtype=np.bool_)
-            self._attempt(lambda c: c.edit_mask(bounds, empty, "Clear mask"))
 
     def undo(self) -> None:
         """Take the last step back, or stop the segmentation under way together with its box."""
         self.segmentation.cancel()
-        self._attempt(lambda case: case.undo())
+        self.attempt(lambda case: case.undo())
 
     def redo(self) -> None:
         """Do the last undone step again."""
         self.segmentation.cancel()
-        self._attempt(lambda case: case.redo())
+        self.attempt(lambda case: case.redo())
 
     def cancel(self) -> None:
         """Stop what the user waits for."""
@@ -289,7 +265,7 @@ class Workflow(QObject):
 
         def read(mask: Any) -> None:
             self.segmentation.cancel()
-            self._attempt(lambda case: case.replace_mask(mask))
+            self.attempt(lambda case: case.replace_mask(mask))
 
         self._tasks.run(Task(f"Reading {path.name}", work, read))
 
@@ -374,7 +350,8 @@ class Workflow(QObject):
                 self.state.set_cursor(np.round((i, j, k)))
         if scan.volume is not None:
             self.state.set_mask(case.mask)
-            self.state.set_box(case.box)
+            self.state.set_prompt(case.prompt)
+            self._review()
         self._derivation.measure(case.snapshot())
 
     def _on_case_change(self, change: CaseChange) -> None:
@@ -385,14 +362,26 @@ class Workflow(QObject):
             self.scans_changed.emit()
             self._show_scan()
         elif change.kind is ChangeKind.PROMPT and self._shown is not None:
-            self.state.set_box(case.box)
+            self.state.set_prompt(case.prompt)
         elif change.kind is ChangeKind.MASK and self._shown is not None:
             self.state.set_mask(case.mask)
+            self._review()
             self._derivation.measure(case.snapshot())
+        elif change.kind is ChangeKind.REVIEW and self._shown is not None:
+            self._review()
         elif change.kind is ChangeKind.HISTORY:
             self.history_changed.emit()
 
-    def _attempt(self, change: Callable[[Case], Any]) -> bool:
+    def _review(self) -> None:
+        case, volume = self._case, self._shown
+        if case is None or volume is None or case.mask is None:
+            self.state.set_review(None)
+        else:
+            made = case.segmentation
+            self.state.set_review(SliceReview.of(volume.geometry.shape[0], made, case.edited_slices))
+
+    def attempt(self, change: Callable[[Case], Any]) -> bool:
+        """Change the case; a refusal becomes a message. Returns whether it was done."""
         if self._case is None:
             return False
         try:
@@ -405,7 +394,8 @@ class Workflow(QObject):
     # Answers
 
     def _on_segmented(self, scan_id: str, segmentation: Segmentation) -> None:
-        if not self._attempt(lambda case: case.set_segmentation(segmentation, scan_id=scan_id)):
+        text = self.prompts.step_text
+        if not self.attempt(lambda case: case.set_segmentation(segmentation, scan_id=scan_id, text=text)):
             return
         if not np.any(segmentation.probability > 0.5):
             self.message.emit("warning", NOTHING_FOUND)
@@ -416,6 +406,10 @@ class Workflow(QObject):
         self.message.emit("error", sentence)
 
     def _on_engine(self, info: EngineInfo | None, problem: str) -> None:
+        if self._wanted is not None and not problem:
+            self.engine_choice = self._wanted
+            keep_choice(self.case_root, self.engine_choice)
+        self._wanted = None
         self.engine_changed.emit(info, problem)
         if problem:
             self.message.emit("error", problem)
@@ -425,7 +419,7 @@ class Workflow(QObject):
         """Segment the box that was put off until the model is loaded."""
         if self.segmentation.engine_answered and self._when_ready is not None:
             box, self._when_ready = self._when_ready, None
-            self.segment_box(box)
+            self.prompts.segment_box(box)
 
     def _on_readings(self, readings: tuple[Reading, ...] | None, tada: TadaMeasurement | None) -> None:
         self.state.set_tada(tada)

@@ -19,7 +19,7 @@ from hemaview.gui.slice_view import SliceView
 from hemaview.gui.view_state import Tool, ViewState
 from hemaview.imaging import Geometry, LabelMap, Modality, Plane, Volume
 from hemaview.imaging.windowing import Window
-from hemaview.segmentation.contract import BoxPrompt
+from hemaview.segmentation.contract import BoxPrompt, Prompt
 
 pytestmark = pytest.mark.benchmark
 
@@ -50,7 +50,7 @@ def shown(qtbot, scan: Volume, mask: LabelMap, plane: Plane) -> tuple[ViewState,
     view.resize(SIDE, SIDE)
     state.set_volume(scan, Window(300, 600))
     state.set_mask(mask)
-    state.set_box(BoxPrompt.around(mask))
+    state.set_prompt(Prompt.of(BoxPrompt.around(mask)))
     with qtbot.waitExposed(view):
         view.show()
     return state, view

@@ -15,6 +15,7 @@ from hemaview.gui.slice_view import SliceView
 from hemaview.gui.view_state import ViewState
 from hemaview.imaging import Geometry, Modality, Plane, Volume
 from hemaview.imaging.windowing import Window
+from hemaview.segmentation import Prompt
 
 SIZE = (40, 36, 20)
 SPACING = (0.9, 1.3, 4.0)
@@ -64,8 +65,16 @@ class Viewers:
     views: dict[Plane, SliceView]
     drawn: list = field(default_factory=list)
     edited: list = field(default_factory=list)
+    steps: list = field(default_factory=list)
     strokes: list = field(default_factory=list)
     maximised: list = field(default_factory=list)
+
+    def take(self, prompt: Prompt, text: str) -> None:
+        self.steps.append(text)
+        if text == "Draw box":
+            self.drawn.append(prompt.box)
+        elif text == "Adjust box":
+            self.edited.append(prompt.box)
 
     @property
     def geometry(self) -> Geometry:
@@ -134,8 +143,7 @@ def viewers(qtbot):
         state.set_volume(volume, window)
         found = Viewers(state, views)
         for view in views.values():
-            view.box_drawn.connect(found.drawn.append)
-            view.box_edited.connect(found.edited.append)
+            view.prompted.connect(found.take)
             view.brush_stroke.connect(lambda region, values: found.strokes.append((region, values)))
             view.maximise_requested.connect(found.maximised.append)
         kept.append(found)

@@ -9,7 +9,7 @@ from PySide6.QtTest import QTest
 
 from hemaview.gui.view_state import Tool
 from hemaview.imaging import Plane
-from hemaview.segmentation.contract import BoxPrompt
+from hemaview.segmentation.contract import BoxPrompt, Prompt
 
 LOWER, UPPER = np.array([9.5, 8.5, 5.5]), np.array([24.5, 21.5, 12.5])
 
@@ -21,7 +21,7 @@ def box_on(geometry) -> BoxPrompt:
 def with_box(viewers, volume):
     shown = viewers(volume)
     shown.state.set_tool(Tool.BOX)
-    shown.state.set_box(box_on(volume.geometry))
+    shown.state.set_prompt(Prompt.of(box_on(volume.geometry)))
     shown.state.set_cursor((LOWER + UPPER) / 2)
     return shown
 
@@ -55,7 +55,7 @@ def test_the_direction_of_the_drag_does_not_matter(viewers, straight, plane):
     shown.state.set_tool(Tool.BOX)
     shown.state.set_cursor((17, 15, 9))
     shown.drag(plane, shown.at(plane, UPPER - 0.2), shown.at(plane, LOWER + 0.2))
-    shown.state.set_box(None)
+    shown.state.set_prompt(Prompt())
     shown.drag(plane, shown.at(plane, LOWER + 0.2), shown.at(plane, UPPER - 0.2))
     assert shown.drawn[0] == shown.drawn[1]
 
@@ -150,7 +150,7 @@ def test_a_box_cannot_leave_the_scan_or_become_thinner_than_a_voxel(viewers, str
     np.testing.assert_allclose((upper - lower), UPPER - LOWER, atol=1e-6)
     np.testing.assert_allclose(upper[:2], (39.5, 35.5), atol=1e-6)
 
-    shown.state.set_box(box_on(straight.geometry))
+    shown.state.set_prompt(Prompt.of(box_on(straight.geometry)))
     shown.drag(Plane.AXIAL, shown.at(Plane.AXIAL, LOWER), shown.at(Plane.AXIAL, UPPER + 5))
     lower, upper = shown.edited[-1].index_bounds(straight.geometry)
     np.testing.assert_allclose((upper - lower)[:2], (1, 1), atol=1e-6)
@@ -210,7 +210,7 @@ def test_setting_the_depth_by_hand_closes_an_open_box(viewers, straight):
     shown.state.set_tool(Tool.BOX)
     shown.state.set_cursor((17, 15, 9))
     open_box = BoxPrompt.from_rectangle(geometry, 2, 9, LOWER, UPPER)
-    shown.state.set_box(open_box)
+    shown.state.set_prompt(Prompt.of(open_box))
     shown.drag(Plane.AXIAL, shown.at(Plane.AXIAL, UPPER), shown.at(Plane.AXIAL, UPPER + 2))
     assert shown.edited[-1].open_axis == 2
     _, upper = shown.state.box.index_bounds(geometry)
@@ -222,7 +222,9 @@ def test_setting_the_depth_by_hand_closes_an_open_box(viewers, straight):
 def test_control_draws_a_new_box_inside_the_old_one(viewers, straight):
     shown = with_box(viewers, straight)
     start, end = shown.at(Plane.AXIAL, LOWER + 3.2), shown.at(Plane.AXIAL, UPPER - 3.2)
-    shown.drag(Plane.AXIAL, start, end, modifiers=Qt.KeyboardModifier.ControlModifier)
+    shown.drag(
+        Plane.AXIAL, start, end, modifiers=Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
+    )
     lower, upper = shown.drawn[0].index_bounds(straight.geometry)
     np.testing.assert_allclose(lower[:2], LOWER[:2] + 3, atol=1e-6)
     np.testing.assert_allclose(upper[:2], UPPER[:2] - 3, atol=1e-6)
@@ -269,7 +271,7 @@ def test_an_answer_that_arrives_mid_drag_does_not_replace_what_the_hand_holds(vi
     view = shown.views[Plane.AXIAL]
     QTest.mousePress(view, Qt.MouseButton.LeftButton, pos=shown.at(Plane.AXIAL, UPPER))
     QTest.mouseMove(view, shown.at(Plane.AXIAL, UPPER + 4))
-    shown.state.set_box(BoxPrompt.from_index_bounds(straight.geometry, LOWER - 3, UPPER - 5))
+    shown.state.set_prompt(Prompt.of(BoxPrompt.from_index_bounds(straight.geometry, LOWER - 3, UPPER - 5)))
     QTest.mouseRelease(view, Qt.MouseButton.LeftButton, pos=shown.at(Plane.AXIAL, UPPER + 4))
     _, upper = shown.edited[0].index_bounds(straight.geometry)
     np.testing.assert_allclose(upper[:2], UPPER[:2] + 4, atol=1e-6)

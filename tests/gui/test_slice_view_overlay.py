@@ -14,7 +14,7 @@ from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 
 from hemaview.gui.annotations import anatomical, scale_length_mm, slice_position, window_text
-from hemaview.gui.box_tool import BOX_COLOUR
+from hemaview.gui.box_painting import BOX_COLOUR
 from hemaview.gui.mask_outline import outline_edges, outline_loops
 from hemaview.gui.slice_painter import MASK_COLOUR, display_mask, grey_rgb32
 from hemaview.gui.view_state import MaskPatch, OverlayStyle, Tool

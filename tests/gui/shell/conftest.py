@@ -92,7 +92,7 @@ def open_window(qtbot, cases):
 
     def build(engine_loader=BrightEngine, root: Path = cases, **options) -> Hand:
         QCursor.setPos(QApplication.primaryScreen().geometry().bottomRight())
-        window = MainWindow(root, engine_loader=engine_loader, **options)
+        window = MainWindow(root, engine_source=lambda choice: engine_loader(), **options)
         windows.append(window)
         window.resize(1280, 800)
         with qtbot.waitExposed(window):

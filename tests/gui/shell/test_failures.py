@@ -112,7 +112,7 @@ def test_an_engine_that_breaks_is_reported_and_the_next_box_works(open_window, s
     hand.draw_box()
     assert one_sentence(hand.window.messages.text)
     assert hand.window.case.box is not None
-    hand.window.workflow.segment_box(hand.window.case.box)
+    hand.window.workflow.prompts.segment_box(hand.window.case.box)
     assert hand.window.settle(30)
     np.testing.assert_array_equal(hand.window.case.mask.array, lesion)
 
@@ -120,7 +120,7 @@ def test_an_engine_that_breaks_is_reported_and_the_next_box_works(open_window, s
 def test_nothing_found_says_what_to_do(hand):
     window = hand.window
     empty = BoxPrompt.from_index_bounds(window.state.geometry, (40.5, 50.5, 8.5), (50.5, 60.5, 12.5))
-    window.workflow.segment_box(empty)
+    window.workflow.prompts.segment_box(empty)
     assert window.settle(30)
     assert one_sentence(window.messages.text)
     assert "brush" in window.messages.text
@@ -164,8 +164,8 @@ def test_esc_cancels_a_segmentation_and_a_new_box_wins(open_window, scan_file, l
     assert one_sentence(window.messages.text)
     small = BoxPrompt.from_index_bounds(window.state.geometry, (15.5, 27.5, 8.5), (37.5, 45.5, 10.5))
     large = BoxPrompt.from_index_bounds(window.state.geometry, (10.5, 20.5, 0.5), (45.5, 55.5, 22.5))
-    window.workflow.segment_box(small)
-    window.workflow.segment_box(large)
+    window.workflow.prompts.segment_box(small)
+    window.workflow.prompts.segment_box(large)
     engine.gate.set()
     assert window.settle(30)
     assert window.case.box == large
@@ -226,13 +226,14 @@ from hemaview.gui.main_window import MainWindow
 sys.path.insert(0, sys.argv[3])
 from bright_engine import BrightEngine
 make_application(offscreen=sys.argv[4] == "offscreen")
-window = MainWindow(Path(sys.argv[1]), engine_loader=BrightEngine)
+window = MainWindow(Path(sys.argv[1]), engine_source=lambda choice: BrightEngine())
 window.resize(1600, 1000)
 window.show()
 window.open_files([Path(sys.argv[2])])
 assert window.settle(90)
 from hemaview.segmentation.contract import BoxPrompt
-window.workflow.segment_box(BoxPrompt.from_index_bounds(window.state.geometry, (10.5, 20.5, 0.5), (45.5, 55.5, 22.5)))
+box = BoxPrompt.from_index_bounds(window.state.geometry, (10.5, 20.5, 0.5), (45.5, 55.5, 22.5))
+window.workflow.prompts.segment_box(box)
 assert window.settle(90)
 print("scene", window.grid.space.has_scene)
 print("problem", window.grid.space.problem)

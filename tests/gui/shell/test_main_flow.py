@@ -114,7 +114,7 @@ def test_a_new_box_over_brush_edits_says_how_to_get_them_back(hand):
     hand.drag(Plane.AXIAL, (22, 36, 11), (30, 36, 11))
     assert hand.window.settle(30)
     edited = hand.window.case.mask.array.copy()
-    hand.window.workflow.segment_box(hand.window.case.box)
+    hand.window.workflow.prompts.segment_box(hand.window.case.box)
     assert "Ctrl+Z" in hand.window.messages.text
     assert hand.window.settle(30)
     hand.key(Qt.Key.Key_Z, CONTROL)
