@@ -17,12 +17,12 @@ from PySide6.QtWidgets import (
     QLabel,
     QPushButton,
     QScrollArea,
-    QTextBrowser,
     QVBoxLayout,
     QWidget,
 )
 
 from hemaview.gui.adapters_card import AdaptersCard
+from hemaview.gui.card_reader import CardReader
 from hemaview.gui.cards import WrappedLabel
 from hemaview.gui.model_card import ModelCard, ModelEntry, Strip, megabytes
 from hemaview.gui.task_thread import Report, Task, TaskQueue
@@ -346,7 +346,7 @@ class ModelsDialog(QDialog):
         except OSError:
             self.cards[name].strip.show_error(f"The model card {record.card} is missing; reinstall HEMAVIEW.")
             return
-        CardText(record.title, text, self).exec()
+        CardReader(record.title, text, self).exec()
 
     def done(self, result: int) -> None:
         """Stop what runs and wait for it before the dialog goes."""
@@ -356,25 +356,6 @@ class ModelsDialog(QDialog):
             self._token.cancel()
             self._tasks.close()
         super().done(result)
-
-
-class CardText(QDialog):
-    """A model card to read."""
-
-    def __init__(self, title: str, markdown: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setWindowTitle(f"Model card: {title}")
-        self.resize(860, 680)
-        text = QTextBrowser(self)
-        text.document().setDocumentMargin(16)
-        text.setOpenLinks(False)
-        text.setMarkdown(markdown)
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
-        buttons.rejected.connect(self.reject)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(20, 20, 20, 16)
-        layout.addWidget(text, 1)
-        layout.addWidget(buttons)
 
 
 def _short(folder: Path) -> str:

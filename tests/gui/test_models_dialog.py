@@ -15,8 +15,9 @@ from PySide6.QtCore import QObject, QPoint, Qt, Signal
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QPushButton, QTextBrowser
 
+from hemaview.gui.card_reader import CardReader
 from hemaview.gui.model_card import NO_ADAPTER, adapter_text
-from hemaview.gui.models_dialog import CardText, ModelsDialog
+from hemaview.gui.models_dialog import ModelsDialog
 from hemaview.gui.theme import apply_theme
 from hemaview.resources import resource_path
 from hemaview.segmentation.adapter_store import AdapterStore
@@ -396,7 +397,7 @@ def test_nothing_is_cut_off(show, make_adapter):
 
 def test_the_model_card_can_be_read(qtbot, origin):
     text = (resource_path("models") / "medsam" / "MODEL_CARD.md").read_text(encoding="utf-8")
-    dialog = CardText("MedSAM ViT-B", text)
+    dialog = CardReader("MedSAM ViT-B", text)
     qtbot.addWidget(dialog)
     shown = dialog.findChild(QTextBrowser).toPlainText()
     assert "HEMAVIEW has measured none" in shown
