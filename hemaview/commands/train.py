@@ -53,8 +53,9 @@ methods:
   refinement       a small new layer behind the mask decoder
   full             every weight; writes a model of its own instead of an adapter (compact only)
 
-how long: the compact model learns well in 5 to 15 minutes on two cores. MedSAM's encoder needs a graphics card: one
-step of lora at 512 pixels takes 5.6 seconds on one core; decoder trains on embeddings that are computed once.
+how long: the compact model needs some 5 to 15 minutes on two cores. MedSAM's encoder needs a graphics card: on one
+core a step of lora takes 47 seconds (5.6 at half the resolution), so it is refused there; decoder and refinement
+learn from embeddings that are computed once, a dozen seconds per slice.
 
 writes into --out DIR:
   adapter.safetensors  the adapter with its card: data, patients, figures, verdict
@@ -142,6 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     learn.add_argument("--steps", type=_positive, metavar="N", help="at most so many steps (default: 400)")
     learn.add_argument("--batch", type=_positive, default=16, metavar="N", help="questions per step (default: 16)")
     learn.add_argument("--rate", type=finite, metavar="R", help="highest learning rate (default: the method's)")
+    learn.add_argument("--check-every", type=_positive, default=25, metavar="N", help="steps between checks (25)")
     learn.add_argument("--patience", type=_positive, default=8, metavar="N", help="stop after N checks without gain")
     learn.add_argument("--seed", type=int, default=0, metavar="N", help="another split and other random numbers")
     learn.add_argument("--accelerator", choices=("auto", "cpu", "gpu"), default="auto", help="where (default: auto)")
@@ -183,6 +185,7 @@ def _options(options: argparse.Namespace) -> Options:
         minutes=options.minutes,
         batch=options.batch,
         patience=options.patience,
+        check_every=options.check_every,
         seed=options.seed,
         fold=options.fold,
         splits=options.splits,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import pickle
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,7 +67,7 @@ def read_checkpoint(path: Path, run: str) -> Checkpoint | None:
         content = torch.load(path, weights_only=True, map_location="cpu")
         progress = Progress(**content.pop("progress"))
         found = Checkpoint(progress=progress, **content)
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
+    except Exception as error:  # a damaged file raises whatever its reader stumbles over
         raise DataError(f"The state of the training in {path} cannot be read; choose a new folder.") from error
     if found.run != run:
         raise DataError(

@@ -38,7 +38,7 @@ class FineTrainee:
         self._coarse = coarse
 
     def questions(self, volume: Volume, mask: LabelMap, rng: np.random.Generator, count: int) -> list[Question]:
-        """See ``Trainee.questions``: crop (1, 96, 96), box (4,), target, hint, hinted."""
+        """See ``Trainee.questions``: crop (1, 96, 96), box (4,), target, hint, hinted, asked (k, i0, j0, i1, j1)."""
         frame, truth = Frame.of(volume), mask.array
         wanted = count // 2
         found = self._hinted(frame, truth, rng, wanted)
@@ -145,6 +145,7 @@ def _question(
         "target": target,
         "hint": prompt,
         "hinted": torch.tensor(hint is not None),
+        "asked": torch.tensor([float(k), lower[1], lower[0], upper[1], upper[0]]),
     }
 
 

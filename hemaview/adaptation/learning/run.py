@@ -54,6 +54,7 @@ class Options:
     minutes: float | None = None
     batch: int = 16
     patience: int = 8
+    check_every: int = 25
     seed: int = 0
     fold: tuple[int, int] | None = None
     splits: Path | None = None
@@ -161,13 +162,14 @@ class Run:
             minutes=minutes,
             batch=even_batch(options.batch, self._fabric.world_size),
             patience=options.patience,
+            check_every=options.check_every,
             seed=options.seed,
         )
 
     def _students(self) -> dict[str, tuple[Student, Trainee]]:
         found = {}
         for role in self._roles:
-            net, trainee = open_network(self._record, role)
+            net, trainee = open_network(self._record, role, self._method, self._fabric.device)
             found[role] = (Student(net, role, self._method, self._options.seed), trainee)
         return found
 
@@ -283,9 +285,10 @@ class Run:
             return
         mixed = np.random.default_rng(self._options.seed).permutation(len(pool))
         batches = [mixed[start : start + _STATISTICS_BATCH] for start in range(0, len(mixed), _STATISTICS_BATCH)]
+        device = self._fabric.device
         adapted.adapt_batch_norm(
             (pool.batch(indices) for indices in batches),
-            forward=lambda batch: trainee.answer(student.net, batch),
+            forward=lambda batch: trainee.answer(student.net, {name: x.to(device) for name, x in batch.items()}),
         )
 
     def _after(self, students: dict[str, Student], held_out: Sequence[LabelledScan]) -> tuple[CaseScore, ...]:
