@@ -39,13 +39,21 @@ def soft_dice(probability: Tensor, target: Tensor) -> Tensor:
 
 
 def coarse_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Dice, cross-entropy and a penalty on the volume's error, heavier where the volume is too large."""
+    """Dice, cross-entropy, a penalty on the volume's error (heavier where it is too large), and where the lesion ends.
+
+    The ends count along each axis: the highest logit of every plane is compared with whether the plane holds lesion.
+    """
     probability = logits.sigmoid()
     dims = tuple(range(1, target.ndim))
     ratio = ((probability.sum(dims) + 50) / (target.sum(dims) + 50)).log()
-    volume = 0.1 * ratio.abs() + 0.15 * ratio.clamp_min(0)
+    volume = 0.1 * ratio.abs() + 0.1 * ratio.clamp_min(0)
     entropy = F.binary_cross_entropy_with_logits(logits, target)
-    return soft_dice(probability, target).mean() + entropy + volume.mean()
+    ends = torch.zeros(())
+    for axis in dims:
+        others = tuple(dim for dim in dims if dim != axis)
+        held = (target.amax(others) > 0.5).to(logits.dtype)
+        ends = ends + F.binary_cross_entropy_with_logits(logits.amax(others), held)
+    return soft_dice(probability, target).mean() + entropy + volume.mean() + 0.1 * ends
 
 
 def fine_loss(logits: Tensor, estimate: Tensor, target: Tensor) -> Tensor:
