@@ -31,7 +31,9 @@ class ModelDialogs:
         """Which model answers."""
         from hemaview.gui.models_dialog import ModelsDialog
 
-        ModelsDialog(self._workflow, self._window).exec()
+        dialog = ModelsDialog(self._workflow, self._window)
+        dialog.exec()
+        dialog.deleteLater()
 
     def show_adapting(self) -> None:
         """Adapt the model, or see how far that is."""
