@@ -84,7 +84,7 @@ def random_evidence(
     ``target`` is the soft truth on the crop; points lie where ``guess`` (logits; without it a spoiled truth) is wrong.
     """
     truth = target.numpy() > 0.5
-    kind = kind or str(rng.choice(["points", "slices", "rectangles", "both"], p=[0.5, 0.2, 0.15, 0.15]))
+    kind = kind or str(rng.choice(["points", "slices", "rectangles", "both"], p=[0.36, 0.34, 0.14, 0.16]))
     points: list[PointEvidence] = []
     slices: list[SliceEvidence] = []
     rectangles: list[RectangleEvidence] = []
