@@ -1,5 +1,6 @@
 """A case: scans, box, mask and what is measured from them, journalled change by change."""
 
+from hemaview.case import prompting
 from hemaview.case.case import Case
 from hemaview.case.recent import CaseSummary, default_case_root, recent_cases
 from hemaview.case.records import ScanEntry, SegmentationRecord, fingerprint
@@ -18,5 +19,6 @@ __all__ = [
     "Snapshot",
     "default_case_root",
     "fingerprint",
+    "prompting",
     "recent_cases",
 ]

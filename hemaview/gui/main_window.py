@@ -126,6 +126,11 @@ class MainWindow(QMainWindow):
         return self._status.text
 
     @property
+    def hint(self) -> str:
+        """What the status line says to do next."""
+        return self._status.hint
+
+    @property
     def is_settled(self) -> bool:
         """Whether nothing is being loaded, computed or drawn any more."""
         return not self.workflow.is_busy and (self.case is None or self.grid.space.is_settled)

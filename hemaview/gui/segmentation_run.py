@@ -16,7 +16,7 @@ from hemaview.segmentation.contract import BoxPrompt, EngineInfo, Prompt, Segmen
 
 _FLUSH_MS = 40
 
-_LOOK_MS = 250
+_LOOK_MS = 500
 """A slice on which the user stays this long is worth computing ahead for."""
 
 

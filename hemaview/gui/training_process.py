@@ -83,7 +83,7 @@ def read_outcome(folder: Path) -> Outcome:
 
 
 class TrainingProcess(QObject):
-    """``start`` ends in ``succeeded(Outcome)``, ``stopped()`` or ``failed(str)``; ``progressed(Progress)`` comes first."""
+    """After ``start``: ``progressed(Progress)``, then ``succeeded(Outcome)``, ``stopped()`` or ``failed(str)``."""
 
     progressed = Signal(object)
     succeeded = Signal(object)

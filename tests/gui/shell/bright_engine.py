@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -31,13 +33,20 @@ def head() -> tuple[np.ndarray, np.ndarray]:
 
 
 class BrightEngine:
-    """A segmenter by the contract that takes what is bright inside the box; with a ``gate`` it waits at each slice."""
+    """A segmenter by the contract that takes what is bright inside the boxes, or everywhere for points alone.
+
+    A point outside takes a ball of 12 mm away, fixed slices come back as they are. With a ``gate`` it waits at each
+    slice; ``confidence`` gives the slices' own, from the first of the region on.
+    """
 
     info = EngineInfo("bright", "Bright voxels", "CPU", "0" * 64, "nothing", "Apache-2.0")
 
-    def __init__(self, gate: threading.Event | None = None) -> None:
+    def __init__(self, gate: threading.Event | None = None, confidence: Sequence[float] = ()) -> None:
         self.gate = gate
+        self.confidence = confidence
         self.calls: list[BoxPrompt] = []
+        self.prompts: list[Prompt] = []
+        self.looks: list[int] = []
         self.started = threading.Event()
 
     def segment(
@@ -45,19 +54,26 @@ class BrightEngine:
     ) -> Segmentation:
         cancel = cancel or CancelToken()
         began = time.perf_counter()
-        box = drawn = Prompt.of(prompt).boxes[0]
-        if drawn.open_axis is not None:
-            lower, upper = drawn.clipped_bounds(volume.geometry)
-            lower[drawn.open_axis], upper[drawn.open_axis] = -0.5, volume.geometry.size[drawn.open_axis] - 0.5
-            box = BoxPrompt.from_index_bounds(volume.geometry, lower, upper)
-        region = box.voxel_slices(volume.geometry)
-        found = (volume.array[region] > 0.66 * LESION_VALUE).astype(np.float32)
-        if volume.geometry.size == SIZE:
-            self.calls.append(drawn)
-            self.started.set()
+        prompt = Prompt.of(prompt)
+        whole = BoxPrompt.from_index_bounds(volume.geometry, (-0.5,) * 3, np.array(volume.geometry.size) - 0.5)
+        boxes = tuple(_closed(box, volume) for box in prompt.boxes) or (whole,)
+        found = np.zeros(volume.array.shape, dtype=np.float32)
+        for box in boxes:
+            inside = box.voxel_slices(volume.geometry)
+            found[inside] = volume.array[inside] > 0.66 * LESION_VALUE
+        _correct(found, prompt, volume)
+        ends = np.array([box.index_bounds(volume.geometry) for box in boxes])
+        hull = BoxPrompt.from_index_bounds(volume.geometry, ends[:, 0].min(axis=0), ends[:, 1].max(axis=0))
+        region = hull.voxel_slices(volume.geometry)
+        if prompt.fixed:
+            region = tuple(slice(0, size) for size in volume.array.shape)
+        found = found[region]
+        self.prompts.append(prompt)
+        self.calls.extend(prompt.boxes[:1])
+        self.started.set()
         middle = (focus if focus is not None else (region[0].start + region[0].stop) // 2) - region[0].start
         for done, page in enumerate(sorted(range(len(found)), key=lambda n: abs(n - middle)), start=1):
-            if self.gate is not None and volume.geometry.size == SIZE:
+            if self.gate is not None:
                 while not self.gate.wait(0.01):
                     cancel.raise_if_cancelled()
             cancel.raise_if_cancelled()
@@ -69,9 +85,36 @@ class BrightEngine:
             probability=found,
             region=region,
             geometry=volume.geometry,
-            prompt=Prompt.of(box),
+            prompt=replace(prompt, boxes=boxes),
             engine=self.info,
-            slice_confidence=np.full(len(found), 0.9, dtype=np.float32),
+            slice_confidence=self._confidence(found),
             seconds_first=0.001,
             seconds_total=time.perf_counter() - began,
         )
+
+    def _confidence(self, found: np.ndarray) -> np.ndarray:
+        values = np.full(len(found), 0.9, dtype=np.float32)
+        values[: len(self.confidence)] = self.confidence[: len(found)]
+        values[~found.any(axis=(1, 2))] = np.nan
+        return values
+
+    def prefetch(self, volume: Volume, k: int) -> None:
+        self.looks.append(k)
+
+
+def _closed(box: BoxPrompt, volume: Volume) -> BoxPrompt:
+    if box.open_axis is None:
+        return box
+    lower, upper = box.clipped_bounds(volume.geometry)
+    lower[box.open_axis], upper[box.open_axis] = -0.5, volume.geometry.size[box.open_axis] - 0.5
+    return BoxPrompt.from_index_bounds(volume.geometry, lower, upper)
+
+
+def _correct(found: np.ndarray, prompt: Prompt, volume: Volume) -> None:
+    k, j, i = np.indices(found.shape)
+    places = volume.geometry.index_to_lps(np.stack([i, j, k], axis=-1))
+    for point in prompt.points:
+        if not point.positive:
+            found[np.linalg.norm(places - point.position, axis=-1) < 12] = 0
+    for fixed in prompt.fixed:
+        found[fixed.k] = fixed.mask

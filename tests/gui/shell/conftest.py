@@ -90,9 +90,9 @@ def open_window(qtbot, cases):
     apply_theme(QApplication.instance())
     windows: list[MainWindow] = []
 
-    def build(engine_loader=BrightEngine, root: Path = cases, **options) -> Hand:
+    def build(engine_loader=BrightEngine, root: Path = cases, engine_source=None, **options) -> Hand:
         QCursor.setPos(QApplication.primaryScreen().geometry().bottomRight())
-        window = MainWindow(root, engine_source=lambda choice: engine_loader(), **options)
+        window = MainWindow(root, engine_source=engine_source or (lambda choice: engine_loader()), **options)
         windows.append(window)
         window.resize(1280, 800)
         with qtbot.waitExposed(window):
