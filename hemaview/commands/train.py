@@ -41,7 +41,7 @@ _LABELS = {
 }
 _HELP = f"""A quarter of the patients is held out and only measures; a few others decide when to stop. No patient is in
 two parts. The verdict compares the whole engine before and after on the held-out scans, from one 3D box each. An
-adapter that is not better says so, and the window does not offer it.
+adapter that is worse says so, and the window does not offer it.
 
 methods:
   lora             low-rank corrections of the attention layers (default)
@@ -64,7 +64,8 @@ writes into --out DIR:
   metrics.csv          the same figures as a table
   config.json, splits.json, checkpoint-*.pt
 
-A run that was stopped (Ctrl+C) or killed goes on where it was: give the same command again.
+A run that was stopped (Ctrl+C) or killed goes on where it was: give the same command again. While it lasts, pieces of
+the scans lie in DIR/prepared; they are deleted at the end. Processes on several machines need one shared DIR.
 
 table: a CSV file whose first line names image, mask, patient, sequence (and case, if a patient has several scans of
 one sequence); file names as seen from the table's folder.

@@ -16,7 +16,7 @@ from lightning_fabric import Fabric
 from safetensors import safe_open
 
 from hemaview import __version__
-from hemaview.adaptation.datasets.labelled import LabelledScan, check_cases
+from hemaview.adaptation.datasets.labelled import DataError, LabelledScan, check_cases
 from hemaview.adaptation.datasets.splits import Part, Splits, split_patients
 from hemaview.adaptation.learning.bases import base_record, open_network, parts_of
 from hemaview.adaptation.learning.checkpoint import Progress
@@ -211,12 +211,17 @@ class Run:
             )
 
     def _learned_from(self) -> frozenset[str]:
-        """Fingerprints of the scans that were cut, from the files themselves."""
-        found = set()
-        for path in self._folder.prepared.glob("*.safetensors"):
+        """Fingerprints of the scans that were cut; ``DataError`` where two patients share one."""
+        owner: dict[str, str] = {}
+        for path in sorted(self._folder.prepared.glob("*.safetensors")):
             with safe_open(path, "np") as stored:
-                found.add(stored.metadata()["digest"])
-        return frozenset(found)
+                known = stored.metadata()
+            before = owner.setdefault(known["digest"], known["patient"])
+            if before != known["patient"]:
+                raise DataError(
+                    f"The patients {before} and {known['patient']} have the same scan; give both the same name."
+                )
+        return frozenset(owner)
 
     def _before(self, scans: Sequence[LabelledScan], digest: str) -> tuple[CaseScore, ...]:
         path = self._folder.before
