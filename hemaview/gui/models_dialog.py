@@ -82,7 +82,8 @@ class ModelsDialog(QDialog):
     def __init__(self, workflow: EngineSwitch, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Models and adapters")
-        self.resize(760, 720)
+        room = self.screen().availableSize()
+        self.resize(min(760, room.width() - 80), min(720, room.height() - 80))
         self._workflow = workflow
         self._store = ModelStore()
         self._adapters = AdapterStore()

@@ -219,6 +219,11 @@ def test_adapters_are_listed_added_used_and_removed(run, scan, box, tmp_path, fo
     ran = run("segment", scan, "--box", *box, "--adapter", "magic", "--out", tmp_path / "out")
     assert ran.code == 5
     assert "site-b" in ran.sentence
+    ran = run("segment", scan, "--box", *box, "--adapter", "site-b", "--json", "--quiet", "--out", tmp_path / "out")
+    assert ran.code == 0
+    assert json.loads(ran.out)["engine"]["adapter"].startswith("Site B (")
+    ran = run("segment", scan, "--box", *box, "--adapter", path, "--engine", "medsam", "--out", tmp_path / "out")
+    assert ran.code == 5
     assert run("models", "adapters", "remove", "site-b").code == 0
     assert not list((folder / "adapters").iterdir())
 
