@@ -57,6 +57,7 @@ _STAGES = {
     "after": "Measuring the adapter on the cases held out",
     "verdict": "Done",
 }
+_NUMBERS = ("Volume", "Before", "After", "Dice before", "Dice after")
 _STATES = {MaskState.CHECKED: "✓ checked", MaskState.CORRECTED: "✎ corrected"}
 _VERDICTS = {
     "better": ("Better", "good", "The adapter draws the cases held out better than the model alone."),
@@ -260,7 +261,7 @@ class ResultPage(QWidget):
         self._problem = WrappedLabel(kind="warning")
         self._problem.hide()
         self.table = _table(
-            ("Case held out", "Volume", "Measured before", "after", "Dice before", "after", ""), "Cases held out"
+            ("Case held out", "Volume", "Before", "After", "Dice before", "Dice after", ""), "Cases held out"
         )
         self._use = _button("Use this adapter", "primary")
         self._use.clicked.connect(self.use_requested)
@@ -325,7 +326,12 @@ def _table(titles: Sequence[str], name: str) -> QTableWidget:
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
     table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
     table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-    table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
+    table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+    table.horizontalHeader().setHighlightSections(False)
+    for column, title in enumerate(titles):
+        header = table.horizontalHeaderItem(column)
+        if header is not None and title in _NUMBERS:
+            header.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
     return table
 
 
