@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemaview.segmentation.contract import OnSlice, SliceResult
+from hemaview.segmentation.guided.protocols import Check
 
 Region = tuple[slice, slice, slice]
 
@@ -16,16 +17,22 @@ class Canvas:
     """Probability float32 ``[k, j, i]`` and confidence per slice of ``region``, streamed while it fills.
 
     Slices in ``fixed`` are always shown and returned as the hand drew them. ``total`` is how many slices will be
-    finished in all.
+    finished in all. ``check`` is called after every slice that was streamed.
     """
 
     def __init__(
-        self, region: Region, fixed: Mapping[int, NDArray[np.bool_]], on_slice: OnSlice | None, total: int
+        self,
+        region: Region,
+        fixed: Mapping[int, NDArray[np.bool_]],
+        on_slice: OnSlice | None,
+        check: Check,
+        total: int,
     ) -> None:
         self.region = region
         self.total = total
         self._fixed = fixed
         self._on_slice = on_slice
+        self._check = check
         shape = [part.stop - part.start for part in region]
         self.probability = np.zeros(shape, dtype=np.float32)
         self.confidence = np.full(shape[0], np.nan, dtype=np.float32)
@@ -67,6 +74,7 @@ class Canvas:
             if self.region[0].start <= k < self.region[0].stop:
                 self.probability[k - self.region[0].start] = mask[rows, columns]
                 self.confidence[k - self.region[0].start] = 1.0
+                self._restream(k)
         self.confidence[~(self.probability > 0.5).any(axis=(1, 2))] = np.nan
 
     def _restream(self, k: int) -> None:
@@ -79,6 +87,7 @@ class Canvas:
             shown = self._fixed[k][rows, columns].astype(np.float32)
         if self._on_slice is not None:
             self._on_slice(SliceResult(k, rows.start, columns.start, shown, done, self.total))
+            self._check()
 
     def _within(self, part: Region) -> Region:
         k, j, i = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,3 +34,13 @@ class CoarseAnswer:
     def on_crop(self) -> NDArray[np.float32]:
         """Probability on the crop's own grid."""
         return np.asarray(self.logits.sigmoid().numpy())
+
+
+def likeness(first: CoarseAnswer, second: CoarseAnswer, drawn: Collection[int]) -> float:
+    """Dice of two answers on one crop, without the cells that show the ``drawn`` slices; 1 where both are empty."""
+    depth = first.placement.slices
+    positions = depth.first + depth.step * np.arange(depth.count)
+    away = np.array([all(abs(position - k) > 0.5 for k in drawn) for position in positions])
+    one, other = first.on_crop[away] > 0.5, second.on_crop[away] > 0.5
+    total = np.count_nonzero(one) + np.count_nonzero(other)
+    return float(2 * np.count_nonzero(one & other) / total) if total else 1.0

@@ -58,21 +58,28 @@ class Piece:
     """One box and the rectangles that were redrawn on single slices of it.
 
     ``box`` may still be open in depth. ``redrawn`` are the rectangles as they were given; ``marks`` also holds those
-    between them. ``shown`` is where the person was looking when the depth was left open.
+    between them. ``shown`` is where the person was looking when the depth was left open. ``searched`` tells that the
+    box's depth was found by the run.
     """
 
     box: Box
     redrawn: Marks = field(default_factory=dict)
     marks: Marks = field(default_factory=dict)
     shown: int | None = None
+    searched: bool = False
 
     def rectangles(self, k: int) -> tuple[Rectangle, ...]:
         """What bounds the lesion on slice ``k``: its own rectangles where there are some, the box's otherwise."""
         return self.marks.get(k, (self.box.rectangle,))
 
-    def with_box(self, box: Box) -> Piece:
-        """The piece with another box."""
-        return replace(self, box=box)
+    def closed(self, box: Box) -> Piece:
+        """The piece with the depth that was found."""
+        return replace(self, box=box.closed(), searched=True)
+
+    @property
+    def trusted(self) -> tuple[int, ...]:
+        """Slices that a person has looked at."""
+        return (*self.marks, *(() if self.shown is None else (self.shown,)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,12 +170,11 @@ def _with_redrawn(boxes: Sequence[Box], redrawn: Sequence[tuple[int, Rectangle]]
         chosen[best].setdefault(k, []).append(rectangle)
     pieces = []
     for box, marks in zip(boxes, chosen, strict=True):
-        shown = round((box.lower[0] + box.upper[0]) / 2) if box.open_axis == 0 else None
         for k, rectangles in marks.items():
             for i0, j0, i1, j1 in rectangles:
                 box = box.joined((k - 0.5, j0, i0), (k + 0.5, j1, i1))
         own = {k: tuple(rectangles) for k, rectangles in marks.items()}
-        pieces.append(Piece(box, own, between(own), shown))
+        pieces.append(Piece(box, own, between(own)))
     return tuple(pieces)
 
 
