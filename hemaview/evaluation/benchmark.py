@@ -1,91 +1,43 @@
 """Compare an engine with the ellipsoid inscribed in the same box, on real scans.
 
 Run ``python -m hemaview.evaluation.benchmark --data FOLDER``.
-Three ways to prompt, most realistic first: one 3D box round the lesion, one rectangle per slice, and one
-rectangle on a single slice with the depth left open. Every box is the reference's bounding box with its sides
-moved by up to the stated share; the seeds are fixed, so a run can be repeated exactly.
+Without further options three ways to prompt are compared: one 3D box round the lesion, one rectangle per slice, and
+one rectangle on a single slice with the depth left open; ``--mode`` chooses others (``modes.py``). Every box is the
+reference's bounding box with its sides moved by up to the stated share; the seeds are fixed, so a run can be repeated
+exactly.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
-from enum import StrEnum
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hemaview.errors import HemaviewError
-from hemaview.evaluation.baselines import inscribed_ellipse, inscribed_ellipsoid
-from hemaview.evaluation.metrics import dice, nsd, volume_error
-from hemaview.evaluation.prompts import Rectangle, jittered_box, jittered_rectangle, one_slice_prompt
+from hemaview.evaluation.classical import classical_engines
+from hemaview.evaluation.modes import USUAL_MODES, Mode, Score, answers, mean_score, score_case
 from hemaview.evaluation.real_cases import Group, RealCase, Standard, available_cases
-from hemaview.imaging import LabelMap, Volume
-from hemaview.segmentation import Segmentation, Segmenter
+from hemaview.saving import save_atomically
+from hemaview.segmentation import Segmenter
 from hemaview.segmentation.registry import DEFAULT_ENGINE, load_engine
+
+__all__ = ["SEEDS", "CaseScore", "Mode", "Score", "main", "markdown", "run_benchmark", "score_case"]
 
 SEEDS = (11, 12, 13)
 """Jittered boxes per case; without jitter one is enough."""
 
 
-class Mode(StrEnum):
-    """How the lesion was prompted."""
-
-    BOX = "one 3D box"
-    SLICES = "one box per slice"
-    RECTANGLE = "one rectangle on one slice, depth open"
-
-
-@runtime_checkable
-class SliceSegmenter(Protocol):
-    """An engine that can also answer a rectangle on a single slice."""
-
-    def segment_slice(self, volume: Volume, k: int, box_xyxy: Rectangle) -> NDArray[np.float32]:
-        """Probability ``[j, i]`` of slice ``k``."""
-        ...
-
-
-@dataclass(frozen=True)
-class Score:
-    """One run on one case, or the mean of several.
-
-    ``dice_2d`` is the mean over the reference's slices, ``worst_2d`` its lowest and ``empty`` the number of those
-    slices without any answer; ``nsd_2mm`` is the surface Dice at 2 mm; ``volume_percent`` the signed and
-    ``volume_abs_percent`` the unsigned volume error; ``shape_2d`` and ``shape_3d`` the Dice of the ellipse or
-    ellipsoid in the same boxes; ``first`` and ``total`` are seconds.
-    """
-
-    dice_2d: float
-    worst_2d: float
-    dice_3d: float
-    nsd_2mm: float
-    volume_percent: float
-    volume_abs_percent: float
-    empty: float
-    shape_2d: float
-    shape_3d: float
-    first: float
-    total: float
-
-    @property
-    def margin_3d(self) -> float:
-        """3D Dice above the inscribed shape."""
-        return self.dice_3d - self.shape_3d
-
-    @property
-    def margin_2d(self) -> float:
-        """2D Dice above the inscribed shape."""
-        return self.dice_2d - self.shape_2d
-
-
 @dataclass(frozen=True)
 class CaseScore:
-    """The mean score over the seeds of one case for one mode and jitter."""
+    """The mean score over the seeds of one case for one mode and jitter; ``method`` is the engine's title."""
 
     case: RealCase
     mode: Mode
@@ -93,17 +45,7 @@ class CaseScore:
     slices: int
     volume_ml: float
     score: Score
-
-
-def mean_score(scores: Sequence[Score]) -> Score:
-    """Every entry averaged."""
-    return Score(**{f.name: float(np.mean([getattr(s, f.name) for s in scores])) for f in fields(Score)})
-
-
-def score_case(engine: Segmenter, volume: Volume, reference: LabelMap, mode: Mode, jitter: float, seed: int) -> Score:
-    """One run of ``engine`` on one case; ``jitter`` is a share of the box's side."""
-    rng = np.random.default_rng(seed)
-    return _RUNS[mode](engine, volume, reference, jitter, rng)
+    method: str = ""
 
 
 def run_benchmark(
@@ -112,7 +54,7 @@ def run_benchmark(
     data: Path,
     *,
     jitters: Sequence[float],
-    modes: Sequence[Mode] = tuple(Mode),
+    modes: Sequence[Mode] = USUAL_MODES,
     report: Callable[[str], None] = lambda line: None,
 ) -> Iterator[CaseScore]:
     """Score every case in every mode at every jitter; ``report`` gets one line after each."""
@@ -121,7 +63,7 @@ def run_benchmark(
         slices = int(np.count_nonzero(reference.array.any(axis=(1, 2))))
         volume_ml = reference.voxel_count * reference.geometry.voxel_volume_ml
         for mode in modes:
-            if mode is Mode.SLICES and not isinstance(engine, SliceSegmenter):
+            if not answers(engine, mode):
                 continue
             for jitter in jitters:
                 seeds = SEEDS if jitter > 0 else SEEDS[:1]
@@ -130,7 +72,7 @@ def run_benchmark(
                     f"{case.name}, {mode}, {jitter:.0%}: 2D {score.dice_2d:.3f}, 3D {score.dice_3d:.3f} "
                     f"(inscribed {score.shape_3d:.3f}), volume {score.volume_percent:+.0f} %, {score.total:.2f} s"
                 )
-                yield CaseScore(case, mode, jitter, slices, volume_ml, score)
+                yield CaseScore(case, mode, jitter, slices, volume_ml, score, engine.info.title)
 
 
 def markdown(results: Sequence[CaseScore]) -> str:
@@ -145,68 +87,6 @@ def markdown(results: Sequence[CaseScore]) -> str:
     return "\n".join(lines)
 
 
-def _score_box(
-    engine: Segmenter, volume: Volume, reference: LabelMap, jitter: float, rng: np.random.Generator
-) -> Score:
-    prompt = jittered_box(reference, jitter, rng)
-    focus = int(np.argmax(reference.array.sum(axis=(1, 2))))
-    found = engine.segment(volume, prompt, focus=focus)
-    return _compare(found.mask(), reference, inscribed_ellipsoid(prompt, volume.geometry), found)
-
-
-def _score_rectangle(
-    engine: Segmenter, volume: Volume, reference: LabelMap, jitter: float, rng: np.random.Generator
-) -> Score:
-    prompt, k = one_slice_prompt(reference, jitter, rng)
-    found = engine.segment(volume, prompt, focus=k)
-    return _compare(found.mask(), reference, inscribed_ellipsoid(prompt, volume.geometry), found)
-
-
-def _score_slices(
-    engine: Segmenter, volume: Volume, reference: LabelMap, jitter: float, rng: np.random.Generator
-) -> Score:
-    if not isinstance(engine, SliceSegmenter):
-        raise TypeError(f"{engine.info.title} has no segment_slice")
-    mask, shape = np.zeros_like(reference.array), np.zeros_like(reference.array)
-    seconds = []
-    for k in np.flatnonzero(reference.array.any(axis=(1, 2))):
-        rectangle = jittered_rectangle(reference.array[k], jitter, rng)
-        started = time.perf_counter()
-        mask[k] = engine.segment_slice(volume, int(k), rectangle) > 0.5
-        seconds.append(time.perf_counter() - started)
-        shape[k] = inscribed_ellipse(mask.shape[1:], rectangle)
-    return _compare(
-        LabelMap(mask, volume.geometry), reference, LabelMap(shape, volume.geometry), (seconds[0], sum(seconds))
-    )
-
-
-_RUNS: dict[Mode, Callable[[Segmenter, Volume, LabelMap, float, np.random.Generator], Score]] = {
-    Mode.BOX: _score_box,
-    Mode.SLICES: _score_slices,
-    Mode.RECTANGLE: _score_rectangle,
-}
-
-
-def _compare(mask: LabelMap, reference: LabelMap, shape: LabelMap, timing: Segmentation | tuple[float, float]) -> Score:
-    first, total = (timing.seconds_first, timing.seconds_total) if isinstance(timing, Segmentation) else timing
-    slices = np.flatnonzero(reference.array.any(axis=(1, 2)))
-    per_slice = [dice(mask.array[k], reference.array[k]) for k in slices]
-    volumes = volume_error(mask.array, reference.array, reference.geometry.voxel_volume_ml)
-    return Score(
-        dice_2d=float(np.mean(per_slice)),
-        worst_2d=float(min(per_slice)),
-        dice_3d=dice(mask.array, reference.array),
-        nsd_2mm=nsd(mask.array, reference.array, reference.geometry.spacing[::-1], 2.0),
-        volume_percent=volumes.percent,
-        volume_abs_percent=abs(volumes.percent),
-        empty=float(sum(not mask.array[k].any() for k in slices)),
-        shape_2d=float(np.mean([dice(shape.array[k], reference.array[k]) for k in slices])),
-        shape_3d=dice(shape.array, reference.array),
-        first=first,
-        total=total,
-    )
-
-
 _HEADINGS = (
     "2D Dice",
     "3D Dice",
@@ -219,9 +99,57 @@ _HEADINGS = (
     "inscribed 3D",
     "margin 2D",
     "margin 3D",
+    "3D before",
     "first s",
     "total s",
 )
+
+
+def classical_table(engine: Sequence[CaseScore], methods: Sequence[CaseScore]) -> str:
+    """3D Dice of the engine and of the classical methods in the same boxes, per group and jitter."""
+    lines: list[str] = []
+    names = list(dict.fromkeys(r.method for r in methods))
+    for jitter in sorted({r.jitter for r in methods}):
+        rows: list[tuple[str, ...]] = [("group", "n", "engine", "ellipsoid", *names)]
+        own = [r for r in engine if r.jitter == jitter and r.mode is Mode.BOX]
+        for group in Group:
+            members = [r for r in own if r.case.group is group]
+            if members:
+                cells = [f"{_mean([m.score.dice_3d for m in members]):.3f}"]
+                cells.append(f"{_mean([m.score.shape_3d for m in members]):.3f}")
+                for name in names:
+                    same = [r for r in methods if (r.method, r.jitter, r.case.group) == (name, jitter, group)]
+                    cells.append(f"{_mean([m.score.dice_3d for m in same]):.3f}")
+                rows.append((group.value, str(len(members)), *cells))
+        lines += [f"### Classical methods in the same 3D boxes, sides moved by up to {jitter:.0%}: 3D Dice", ""]
+        lines += [*_table(iter(rows)), ""]
+    return "\n".join(lines)
+
+
+def as_json(engine: Segmenter, results: Sequence[CaseScore]) -> dict[str, Any]:
+    """The results as a JSON document; what is not a number is null."""
+    info = asdict(engine.info)
+    cases = []
+    for r in results:
+        score = {name: value if math.isfinite(value) else None for name, value in asdict(r.score).items()}
+        cases.append(
+            {
+                "case": r.case.name,
+                "group": r.case.group.value,
+                "mask": r.case.standard.value,
+                "method": r.method,
+                "mode": r.mode.name.lower(),
+                "jitter": r.jitter,
+                "slices": r.slices,
+                "volume_ml": r.volume_ml,
+                **score,
+            }
+        )
+    return {"engine": info, "seeds": list(SEEDS), "results": cases}
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else float("nan")
 
 
 def _group_rows(results: Sequence[CaseScore]) -> Iterator[tuple[str, ...]]:
@@ -256,6 +184,7 @@ def _cells(score: Score, worst: float | None) -> Iterator[str]:
     yield f"{score.shape_3d:.3f}"
     yield f"{score.margin_2d:+.3f}"
     yield f"{score.margin_3d:+.3f}"
+    yield "-" if math.isnan(score.before_3d) else f"{score.before_3d:.3f}"
     yield f"{score.first:.3f}"
     yield f"{score.total:.2f}"
 
@@ -275,45 +204,65 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--data", type=Path, required=True, help="folder with the scans (mr_lesion/, ct_ich/)")
     parser.add_argument("--engine", default=DEFAULT_ENGINE, help="engine from the registry (default: %(default)s)")
+    parser.add_argument("--adapter", type=Path, help="merge this adapter into the engine")
     parser.add_argument("--registry", type=Path, help="another models/registry.toml")
     parser.add_argument(
         "--jitter", type=float, nargs="+", default=[5.0], help="per cent of the box's side (default: 5)"
     )
-    parser.add_argument("--mode", choices=[m.name.lower() for m in Mode], nargs="+", help="default: all three")
+    names = [m.name.lower() for m in Mode]
+    usual = ", ".join(m.name.lower() for m in USUAL_MODES)
+    parser.add_argument("--mode", choices=[*names, "all"], nargs="+", help=f"default: {usual}")
+    parser.add_argument("--classical", action="store_true", help="also classical methods in the same 3D boxes")
     parser.add_argument("--only", help="only cases whose name contains this text")
     parser.add_argument("--out", type=Path, help="write the tables to this file as well")
+    parser.add_argument("--json", type=Path, help="write every case's figures to this file")
     options = parser.parse_args(arguments)
-    modes = [Mode[name.upper()] for name in options.mode] if options.mode else list(Mode)
+    chosen = names if options.mode and "all" in options.mode else options.mode
+    modes = [Mode[name.upper()] for name in chosen] if chosen else list(USUAL_MODES)
     cases = [c for c in available_cases(options.data) if not options.only or options.only in c.name]
     if not cases:
         print(f"No case was found below {options.data}; give the folder that holds mr_lesion/.", file=sys.stderr)
         return 1
     started = time.perf_counter()
     try:
-        engine = load_engine(options.engine, registry=options.registry)
-        results = list(
-            run_benchmark(
-                engine,
-                cases,
-                options.data,
-                jitters=[value / 100 for value in options.jitter],
-                modes=modes,
-                report=lambda line: print(line, file=sys.stderr, flush=True),
-            )
-        )
+        engine = load_engine(options.engine, adapter=options.adapter, registry=options.registry)
+        jitters = [value / 100 for value in options.jitter]
+        results = list(run_benchmark(engine, cases, options.data, jitters=jitters, modes=modes, report=_progress))
+        rivals: list[CaseScore] = []
+        for rival in classical_engines() if options.classical else ():
+            report = _named(rival.info.name)
+            rivals += run_benchmark(rival, cases, options.data, jitters=jitters, modes=[Mode.BOX], report=report)
     except HemaviewError as error:
         print(error, file=sys.stderr)
         return 1
     info = engine.info
+    name = info.name + (f" + {info.adapter}" if info.adapter else "")
     text = (
-        f"{info.title} ({info.name}, {info.sha256[:12]}) on {info.device}; {len(cases)} cases, "
+        f"{info.title} ({name}, {info.sha256[:12]}) on {info.device}; {len(cases)} cases, "
         f"{len(SEEDS)} boxes each where sides are moved; {time.perf_counter() - started:.0f} s in all.\n\n"
         f"{markdown(results)}"
     )
+    if rivals:
+        text += "\n" + classical_table(results, rivals)
     print(text)
-    if options.out:
-        options.out.write_text(text + "\n", encoding="utf-8")
+    try:
+        if options.out:
+            save_atomically(options.out, (text + "\n").encode(), "The tables")
+        if options.json:
+            document = json.dumps(as_json(engine, [*results, *rivals]), indent=1)
+            save_atomically(options.json, document.encode(), "The figures")
+    except HemaviewError as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
+
+
+def _progress(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _named(name: str) -> Callable[[str], None]:
+    return lambda line: _progress(f"{name}: {line}")
 
 
 if __name__ == "__main__":
