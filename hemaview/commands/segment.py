@@ -1,8 +1,7 @@
-"""``hemaview segment``: one scan, one box, results on disk."""
+"""``hemaview segment``: one scan, one prompt, results on disk."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import warnings
@@ -11,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hemaview.commands.exit_codes import EXIT_CODES, ExitCode
-from hemaview.commands.parser import Parser, finite, shield_negative_numbers
+from hemaview.commands.parser import Parser, shield_negative_numbers
+from hemaview.commands.prompt import POINTS_HELP, add_prompt_options, check_prompt_options, read_prompt
 from hemaview.commands.terminal import Progress, interrupt_cancels, say
 
 if TYPE_CHECKING:
-    from hemaview.imaging import Geometry
-    from hemaview.segmentation import BoxPrompt, Segmenter
+    from hemaview.segmentation import Segmenter
     from hemaview.volumetry import Reading
 
 _HELP = f"""writes into --out DIR:
@@ -25,35 +24,27 @@ _HELP = f"""writes into --out DIR:
   haematoma.stl       closed surface in LPS millimetres for printing
   segmentation.json   box, model with its SHA-256, readings, confidence, notes
 
-When nothing is found in the box, an empty mask is written, no surface, and the exit code is 4.
+When nothing is found, an empty mask is written, no surface, and the exit code is 4.
 
 examples:
   hemaview segment scan.nii.gz --box -51 8.5 22 -18 44 61 --out result
   hemaview segment dicom_folder --box-voxels 120 88 14 171 140 23 --out result --json
+  hemaview segment scan.nii.gz --box -51 8.5 22 -18 44 61 --point -30 20 40 --point -48 40 30 - --out result
+  hemaview segment scan.nii.gz --slice-box 14 120 88 171 140 --slice-box 20 130 90 160 130 --out result
+
+{POINTS_HELP}
 
 {EXIT_CODES}
 Research use, not a medical device."""
 
 
 def run(given: list[str]) -> int:
-    """Segment one scan in one box and write the results."""
-    parser = Parser("hemaview segment", "Segment one scan in one box.", _HELP)
+    """Segment one scan from a prompt and write the results."""
+    parser = Parser(
+        "hemaview segment", "Segment one haematoma of a scan from a box, several boxes, slices or points.", _HELP
+    )
     parser.add_argument("scan", type=Path, metavar="SCAN", help="NIfTI, NRRD, MetaImage, DICOM file, folder or .zip")
-    place = parser.add_mutually_exclusive_group(required=True)
-    place.add_argument(
-        "--box",
-        nargs=6,
-        type=finite,
-        metavar=("X0", "Y0", "Z0", "X1", "Y1", "Z1"),
-        help="two opposite corners in LPS mm; the box lies along the scan's own grid",
-    )
-    place.add_argument(
-        "--box-voxels",
-        nargs=6,
-        type=finite,
-        metavar=("I0", "J0", "K0", "I1", "J1", "K1"),
-        help="first and last voxel (column, row, slice), both inside, counted from 0",
-    )
+    add_prompt_options(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--engine", metavar="NAME", help="which model (default: compact); see 'hemaview models'")
     parser.add_argument(
@@ -64,6 +55,7 @@ def run(given: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print segmentation.json instead of a table")
     parser.add_argument("--quiet", action="store_true", help="no progress bar and no notes on stderr")
     options = parser.parse_args(shield_negative_numbers(given))
+    check_prompt_options(parser, options)
     warnings.simplefilter("ignore")  # sentences of libraries, some with values from the file's header
 
     from hemaview.case.headless import make_folder, segment_scan, write_results
@@ -73,15 +65,14 @@ def run(given: list[str]) -> int:
     progress = Progress(shown=not options.quiet and sys.stderr.isatty())
     try:
         volume = read_scan(options.scan, series_uid=options.series, progress=progress.fraction("Reading the scan"))
-        box = _box(options, volume.geometry)
-        box.clipped_bounds(volume.geometry)
+        prompt = read_prompt(options, volume.geometry)
         progress.show("Loading the model", 0, 1)
         engine = _engine(options.engine, options.adapter)
         with interrupt_cancels() as token:
             snapshot = segment_scan(
                 options.scan,
                 volume,
-                box,
+                prompt,
                 engine,
                 series_uid=options.series,
                 on_slice=lambda result: progress.show("Segmenting slices", result.done, result.total),
@@ -89,7 +80,7 @@ def run(given: list[str]) -> int:
             )
             token.raise_if_cancelled()
             progress.show("Measuring", 0, 1)
-            results = write_results(snapshot, options.out, drawn=box, stl=not options.no_stl)
+            results = write_results(snapshot, options.out, drawn=prompt, stl=not options.no_stl)
     finally:
         progress.close()
     made = snapshot.segmentation
@@ -102,7 +93,11 @@ def run(given: list[str]) -> int:
         print(_table(snapshot.readings()))
         print(f"Wrote {', '.join(file.name for file in results.files)} to {options.out}")
     if snapshot.is_empty:
-        say("Nothing was found in the box; draw it closer round the haematoma.")
+        say(
+            "Nothing was found in the box; draw it closer round the haematoma."
+            if prompt.boxes
+            else "Nothing was found; draw a box round the haematoma."
+        )
         return ExitCode.PROMPT
     if results.refusal is not None:
         say(results.refusal)
@@ -120,18 +115,6 @@ def _engine(name: str | None, adapter: str | None) -> Segmenter:
     card = look_at(path).card
     # An adapter says which model it belongs to; a model named beside it is checked when they are joined.
     return load_engine(name or (card.base_name if card else DEFAULT_ENGINE), adapter=path)
-
-
-def _box(options: argparse.Namespace, geometry: Geometry) -> BoxPrompt:
-    from hemaview.segmentation import BoxPrompt
-
-    if options.box:
-        ax, ay, az, bx, by, bz = options.box
-        return BoxPrompt((ax, ay, az), (bx, by, bz))
-    first, last = options.box_voxels[:3], options.box_voxels[3:]
-    lower = [min(pair) - 0.5 for pair in zip(first, last, strict=True)]
-    upper = [max(pair) + 0.5 for pair in zip(first, last, strict=True)]
-    return BoxPrompt.from_index_bounds(geometry, lower, upper)
 
 
 def _table(readings: Sequence[Reading]) -> str:

@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 
 from hemaview.case.sample import load_sample
+from hemaview.imaging import LabelMap
+from hemaview.imaging.reading import read_scan, write_label_map
 from hemaview.segmentation import EngineInfo, Prompt, Segmentation
 from hemaview.segmentation.registry import model_records
 
@@ -103,6 +105,41 @@ def test_voxel_and_millimetre_boxes_are_the_same_box(run, scan, tmp_path, use_en
     assert np.array_equal(first, second)
 
 
+def test_every_kind_of_prompt_reaches_the_engine(run, scan, box, tmp_path, use_engine):
+    volume = read_scan(scan)
+    mask = np.zeros(volume.geometry.shape, dtype=bool)
+    mask[12, 42:50, 33:40] = True
+    write_label_map(LabelMap(mask, volume.geometry), tmp_path / "kept.nii.gz")
+    asked = []
+
+    class Asked(Finds):
+        def segment(self, volume, prompt, **options):
+            asked.append(prompt)
+            return super().segment(volume, prompt, **options)
+
+    use_engine(Asked(0.9))
+    ran = run(
+        "segment", scan, "--box", *box, "--box-voxels", "1", "2", "3", "8", "9", "6", "--point", "1.5", "-2", "3",
+        "--point-voxels", "35", "45", "12", "-", "--slice-box", "11", "30", "40", "44", "50",
+        "--keep-slices", tmp_path / "kept.nii.gz", "--no-stl", "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert ran.code == 0
+    (prompt,) = asked
+    geometry = volume.geometry
+    assert list(prompt.boxes[0].corner_a) == [float(value) for value in box[:3]]
+    lower, upper = prompt.boxes[1].index_bounds(geometry)
+    assert np.allclose(lower, (0.5, 1.5, 2.5))
+    assert np.allclose(upper, (8.5, 9.5, 6.5))
+    lower, upper = prompt.slice_boxes[0].index_bounds(geometry)
+    assert np.allclose((*lower, *upper), (29.5, 39.5, 10.5, 44.5, 50.5, 11.5))
+    first, second = prompt.points
+    assert (first.position, first.positive) == ((1.5, -2.0, 3.0), True)
+    assert np.allclose(geometry.lps_to_index(second.position), (35, 45, 12))
+    assert not second.positive
+    assert [fixed.k for fixed in prompt.fixed] == [12]
+    assert np.array_equal(prompt.fixed[0].mask, mask[12])
+
+
 def test_json_is_printed_for_scripts(run, scan, box, tmp_path, use_engine):
     use_engine(Finds(1.0))
     ran = run("segment", "--box", *box, "--json", "--quiet", "--no-stl", "--out", tmp_path, scan)
@@ -170,7 +207,10 @@ def test_a_box_that_cannot_be_used_is_refused(run, scan, tmp_path, corners, says
         ("head.nii", "--box", "1", "2", "3", "4", "5", "six", "--out", "x"),
         ("head.nii", "--box", "1", "2", "3", "4", "5", "nan", "--out", "x"),
         ("head.nii", "--box", "1", "2", "3", "4", "5", "6"),
-        ("head.nii", "--box", "1", "2", "3", "4", "5", "6", "--box-voxels", "1", "2", "3", "4", "5", "6", "--out", "x"),
+        ("head.nii", "--out", "x"),
+        ("head.nii", "--point", "1", "2", "--out", "x"),
+        ("head.nii", "--point", "1", "2", "3", "?", "--out", "x"),
+        ("head.nii", "--slice-box", "1", "2", "3", "4", "--out", "x"),
         ("head.nii", "--what"),
     ],
 )
