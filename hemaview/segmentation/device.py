@@ -52,9 +52,9 @@ class ComputeDevice:
         """For the status line and the report: "CPU, 2 threads", "CUDA (card's name)", "Apple GPU"."""
         if self.is_cpu:
             return "CPU" if self.threads == 1 else f"CPU, {self.threads} threads"
-        if self.name == "mps":
-            return "Apple GPU"
-        return f"CUDA ({torch.cuda.get_device_name(self.torch_device)})"
+        if self.name.startswith("cuda"):
+            return f"CUDA ({torch.cuda.get_device_name(self.torch_device)})"
+        return "Apple GPU" if self.name == "mps" else self.name
 
     def on_cpu(self) -> ComputeDevice:
         """The processor of the same computer."""

@@ -31,8 +31,8 @@ _SCORES_AT_ONCE = 512 * 1024
 """Attention scores computed at a time on a CPU: 2 MB in float32."""
 _FUSED_SCORES_AT_ONCE = 256 * 1024**2
 """Attention scores whose position table is built at a time elsewhere: one picture at 1024 pixels."""
-_TOKENS_AT_ONCE = 1024
-"""Patches that pass a linear layer at a time on a CPU: about 40 ms of one core in ViT-B, so that a stop is seen."""
+_TOKENS_AT_ONCE = 512
+"""Patches that pass the linear layers at a time on a CPU: about 50 ms of one core in ViT-B, so that a stop is seen."""
 
 
 class FastAttention(Attention):
@@ -69,12 +69,18 @@ class FastAttention(Attention):
                 part = slice(image, image + images)
                 q, k, v = (t[head, part].contiguous() for t in (query, key, value))
                 k = (k * self.scale).transpose(1, 2)
+                if self.use_rel_pos:
+                    split = q.view(len(q), rows, columns, -1)
+                    by_row = torch.einsum("bhwc,hkc->bhwk", split, down)[..., :, None]
+                    by_column = torch.einsum("bhwc,wkc->bhwk", split, across)[..., None, :]
                 for first in range(0, rows, lines):
                     stop_point()
                     chosen = slice(first * columns, (first + lines) * columns)
                     scores = q[:, chosen] @ k
                     if self.use_rel_pos:
-                        _add_positions(scores, q[:, chosen], down[first : first + lines], across)
+                        grid = scores.view(len(q), -1, columns, rows, columns)
+                        grid += by_row[:, first : first + lines]
+                        grid += by_column[:, first : first + lines]
                     out[part, chosen, head] = scores.softmax(dim=-1) @ v
         return out.view(batch, rows, columns, -1)
 
@@ -119,11 +125,18 @@ class FastBlock(Block):
         rows, columns, side = x.shape[1], x.shape[2], self.window_size
         # Padding is zeros after the norm, so its queries, keys and values are what the layer makes of one zero.
         padding = attention.qkv(x.new_zeros(1, 1, 1, x.shape[-1]))
-        padded = padding.expand(x.shape[0], rows + -rows % side, columns + -columns % side, -1).clone()
-        padded[:, :rows, :columns] = _in_pieces(x, lambda piece: attention.qkv(self.norm1(piece)))
-        windows, size = window_partition(padded, side)
-        attended = window_unpartition(attention.chunked(windows), side, size, (rows, columns))
-        return _in_pieces(attended, attention.proj)
+        found = torch.empty_like(x)
+        for image in range(len(x)):
+            # One row of windows after the other, so that no buffer is larger than the processor's cache.
+            for top in range(0, rows, side):
+                stop_point()
+                strip = x[image : image + 1, top : top + side]
+                padded = padding.expand(1, side, columns + -columns % side, -1).clone()
+                padded[:, : strip.shape[1], :columns] = attention.qkv(self.norm1(strip))
+                windows, size = window_partition(padded, side)
+                attended = window_unpartition(attention.chunked(windows), side, size, (strip.shape[1], columns))
+                found[image, top : top + side] = attention.proj(attended)[0]
+        return found
 
 
 def speed_up(encoder: ImageEncoderViT) -> None:
@@ -147,14 +160,3 @@ def _in_pieces(x: Tensor, layer: Callable[[Tensor], Tensor]) -> Tensor:
         found[first : first + len(piece)] = piece
     assert found is not None
     return found.view(*x.shape[:3], -1)
-
-
-def _add_positions(scores: Tensor, query: Tensor, down: Tensor, across: Tensor) -> None:
-    """Add in place to (N, lines x columns, tokens) scores what the distance of rows and of columns contributes."""
-    lines, columns = len(down), len(across)
-    split = query.view(len(query), lines, columns, -1)
-    by_row = torch.einsum("bhwc,hkc->bhwk", split, down)
-    by_column = torch.einsum("bhwc,wkc->bhwk", split, across)
-    grid = scores.view(len(scores), lines, columns, down.shape[1], columns)
-    grid += by_row[..., :, None]
-    grid += by_column[..., None, :]

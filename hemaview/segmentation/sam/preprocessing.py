@@ -16,6 +16,7 @@ from scipy import ndimage
 from hemaview.imaging import Modality, Volume
 from hemaview.imaging.windowing import CT_AUTO_WINDOW, Window
 from hemaview.segmentation.compact.frame import holds_hounsfield
+from hemaview.segmentation.sam.stopping import stop_point
 
 _LOWEST_PERCENT, _HIGHEST_PERCENT = 0.5, 99.5
 _BACKGROUND_SHARE = 0.02
@@ -52,6 +53,7 @@ class GreyScale:
                 return cls(lower, upper, lower, upper, fixed=True)
             return cls(lower, upper, *_clipped_range(volume.array, lower, upper))
         head, background = _head_values(volume.array)
+        stop_point()
         if not head.size:
             value = float(volume.array.flat[0])
             return cls(value, value, value, value)
@@ -126,6 +128,7 @@ def _head_values(array: NDArray) -> tuple[NDArray, float | None]:
     normalised round 0 with a background of 0, a constant background of another value, and noise in air.
     """
     nothing = np.count_nonzero(array == 0)
+    stop_point()
     if nothing >= _BACKGROUND_SHARE * array.size:
         negative = np.count_nonzero(array < 0)
         if negative <= _NEGATIVE_SHARE * (array.size - nothing):

@@ -22,6 +22,7 @@ from hemaview.segmentation.sam.network import Encoding, SamNetwork
 from hemaview.segmentation.sam.pixels import inclusive_box, scale_boxes, scale_points, slice_probability
 from hemaview.segmentation.sam.prefetching import Prefetcher
 from hemaview.segmentation.sam.preprocessing import GreyScale, SliceResizer, network_input
+from hemaview.segmentation.sam.stopping import stoppable
 
 _AXIS = 2
 """Slices lie across the scan's k axis."""
@@ -84,7 +85,7 @@ class SamSession:
         A slice without contrast is answered with zeros and a note.
         """
         try:
-            with self._prefetcher.held_off():
+            with self._prefetcher.held_off(), stoppable(check):
                 check()
                 logits = self._logits(questions, check)
             answers = []
@@ -162,12 +163,13 @@ class SamSession:
     def _compute_ahead(self, k: int, check: Check) -> None:
         """One slice in the background."""
         check()
-        if self._key(k) in self._model.cache:
-            return
-        notes = len(self._notes)
-        self._embeddings([k], check)
-        # Nobody asked about this slice yet.
-        del self._notes[notes:]
+        with stoppable(check):
+            if self._key(k) in self._model.cache:
+                return
+            notes = len(self._notes)
+            self._embeddings([k], check)
+            # Nobody asked about this slice yet.
+            del self._notes[notes:]
 
     def _check_precision(self, questions: Sequence[SliceQuestion], check: Check) -> None:
         if questions and self._network.precision_is_open:

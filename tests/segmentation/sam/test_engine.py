@@ -12,10 +12,14 @@ from hemaview.segmentation import BoxPrompt, CancelToken, FixedSlice, PointPromp
 from hemaview.segmentation.adapters import AdapterCard, AdapterConfig, LoraConfig, save_adapter
 from hemaview.segmentation.adapters.inject import inject
 from hemaview.segmentation.compact.coarse import CoarseNet
+from hemaview.segmentation.device import ComputeDevice
 from hemaview.segmentation.guided.coarse_guide import CoarseGuide
 from hemaview.segmentation.model_files import digests_of
 from hemaview.segmentation.registry import ModelFile, ModelRecord
+from hemaview.segmentation.sam.embedding_cache import EmbeddingCache
 from hemaview.segmentation.sam.engine import MedSamSegmenter
+from hemaview.segmentation.sam.network import SamNetwork
+from hemaview.segmentation.sam.session import SamModel
 
 GRIDS = {
     "isotropic": Geometry((48, 44, 12), (1.0, 1.0, 1.0), (-20.0, 5.0, 9.0)),
@@ -131,13 +135,30 @@ def test_cancelled_from_another_thread(engine):
     assert engine.segment(volume, BoxPrompt.around(mask)).mask().voxel_count > 0
 
 
-def test_full_memory_reaches_the_notes(engine):
+def test_a_full_card_ends_on_the_processor_and_says_so(engine, guide, make_sam):
     volume, mask = scan_with_ball(GRIDS["thick"])
-    ladder = engine._sam.network._ladder
-    ladder.notes.append("The graphics card's memory is full.")
-    found = engine.segment(volume, BoxPrompt.around(mask))
-    assert "The graphics card's memory is full." in found.notes
-    assert engine.segment(volume, BoxPrompt.around(mask)).notes.count("The graphics card's memory is full.") == 0
+    # The processor under another name stands for a card: its memory is full whatever is asked of it.
+    net, card = make_sam(), ComputeDevice("cpu:0", 1)
+    network = SamNetwork(net, card, batch=4)
+    asked = []
+
+    def full(module, inputs):
+        asked.append((network.device_title, len(inputs[0])))
+        if network.device_title == "cpu:0":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    net.image_encoder.neck.register_forward_pre_hook(full)
+    on_card = MedSamSegmenter(engine.info, guide, SamModel(network, "tiny", EmbeddingCache()))
+    assert on_card.info.device == "cpu:0"
+    found = on_card.segment(volume, BoxPrompt.around(mask))
+    assert found.engine.device == "CPU"
+    assert any("memory is full" in note and "processor" in note for note in found.notes)
+    assert ("cpu:0", 1) in asked
+    assert all(title == "CPU" for title, _ in asked[-3:])
+    again = on_card.segment(volume, BoxPrompt.around(mask))
+    assert not any("memory" in note for note in again.notes)
+    expected = engine.segment(volume, BoxPrompt.around(mask))
+    assert np.abs(expected.probability - found.probability).max() <= 1e-5
 
 
 def test_a_file_that_changed_is_refused(record, guide, checkpoint):
