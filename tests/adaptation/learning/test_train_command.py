@@ -1,6 +1,7 @@
 """``hemaview train`` from a table to a judged adapter, with the model that comes with the program."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -128,3 +129,24 @@ def test_every_weight_can_be_trained_into_a_model_of_its_own(cohort, tmp_path):
     split = json.loads((out / "splits.json").read_text())
     held_out = [scan for scan in table_scans(cohort) if scan.patient in split["patients"]["held_out"]]
     assert score_cases(engine, held_out)[0].dice == pytest.approx(judged["cases"][0]["dice_after"], abs=1e-4)
+
+
+@pytest.mark.slow
+def test_one_scan_under_two_names_is_noticed(cohort, tmp_path, capsys):
+    for path in cohort.parent.iterdir():
+        shutil.copy(path, tmp_path)
+    for number in range(1, 5):
+        shutil.copy(tmp_path / "0.nii.gz", tmp_path / f"{number}.nii.gz")
+    given = ["train", "--table", str(tmp_path / "cohort.csv"), "--out", str(tmp_path / "run"), "--quiet"]
+    assert main([*given, "--steps", "1"]) != 0
+    said = capsys.readouterr().err
+    assert "have the same scan" in said
+    assert "\n" not in said.strip()
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(cohort, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["train", "--table", str(cohort), "--out", str(tmp_path / "file" / "run")]) != 0
+    said = capsys.readouterr().err.strip()
+    assert "cannot be made" in said
+    assert "\n" not in said
