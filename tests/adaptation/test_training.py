@@ -8,7 +8,7 @@ import torch
 from safetensors import safe_open
 
 from hemaview.adaptation import shards as store
-from hemaview.adaptation.batches import box_batch, coarse_batch, mask_faces, prompted_batch, with_points
+from hemaview.adaptation.batches import box_batch, coarse_batch, draw, mask_faces, prompted_batch, with_points
 from hemaview.adaptation.prompting import spoiled_plane
 from hemaview.adaptation.scoring import measure_weights, table
 from hemaview.adaptation.train_compact import main
@@ -109,6 +109,19 @@ def test_points_can_follow_a_made_up_answer_near_the_truth(shards):
     assert 0.5 < overlap < 0.99
     asked = with_points(np.random.default_rng(12), batch, None)
     assert set(asked.points[1].unique().tolist()) <= {-1, 0, 1}
+
+
+def test_cores_alone_are_drawn_wider_at_times():
+    image = np.zeros((1, 5, 24, 24), dtype=np.uint8)
+    mask = np.zeros((1, 5, 24, 24), dtype=bool)
+    mask[:, 1:4, 8:16, 8:16] = True
+    volumes = {}
+    for kind in ("core", "whole"):
+        shard = store.Shard(image, np.packbits(mask, axis=-1), np.array([5]), np.ones((1, 3)), np.array([kind]))
+        rng = np.random.default_rng(1)
+        volumes[kind] = [int(draw(rng, [shard]).mask.sum()) for _ in range(20)]
+    assert set(volumes["whole"]) == {192}
+    assert set(volumes["core"]) == {192, 288}
 
 
 def test_box_batch_has_its_targets_in_their_boxes(shards):
