@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QDialogButtonBox,
     QFileDialog,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QScrollArea,
     QVBoxLayout,
@@ -23,7 +22,7 @@ from PySide6.QtWidgets import (
 
 from hemaview.gui.adapters_card import AdaptersCard
 from hemaview.gui.card_reader import CardReader
-from hemaview.gui.cards import WrappedLabel
+from hemaview.gui.cards import ElidedLabel, WrappedLabel
 from hemaview.gui.model_card import ModelCard, ModelEntry, Strip, megabytes
 from hemaview.gui.task_thread import Report, Task, TaskQueue
 from hemaview.gui.theme import GAP, MARGIN
@@ -82,6 +81,7 @@ class ModelsDialog(QDialog):
     def __init__(self, workflow: EngineSwitch, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Models and adapters")
+        self.setMinimumSize(560, 400)
         room = self.screen().availableSize()
         self.resize(min(760, room.width() - 80), min(720, room.height() - 80))
         self._workflow = workflow
@@ -100,7 +100,7 @@ class ModelsDialog(QDialog):
         self._tasks = TaskQueue(self)
         self._tasks.failed.connect(self.strip.show_error)
         self.add = QPushButton("Add file…", self)
-        self._folder_label = QLabel(self)
+        self._folder_label = ElidedLabel(self)
         self._build()
         workflow.engine_changed.connect(self._on_engine)
         self.refresh()
@@ -124,7 +124,6 @@ class ModelsDialog(QDialog):
         self.add.setAutoDefault(False)
         self.add.clicked.connect(lambda _checked=False: self._choose_file())
         self._folder_label.setProperty("kind", "muted")
-        self._folder_label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
         buttons.rejected.connect(self.reject)
         for button in buttons.buttons():
@@ -166,7 +165,7 @@ class ModelsDialog(QDialog):
                 self.strip.show_error(problem)
 
         folder = self._store.folder
-        self._folder_label.setText(f"Added and fetched files: {_short(folder)}")
+        self._folder_label.set_text(f"Added and fetched files: {_short(folder)}")
         self._folder_label.setToolTip(str(folder))
         self._tasks.run(Task("Looking for models", work, then))
 
@@ -190,8 +189,7 @@ class ModelsDialog(QDialog):
                 self.cards[name] = self._new_card(name)
                 self._list.insertWidget(place + 1, self.cards[name])
                 if not first_look:
-                    # The new card has its place only after the layout was done.
-                    QTimer.singleShot(0, self.cards[name], partial(self._scroll.ensureWidgetVisible, self.cards[name]))
+                    self._reveal(self.cards[name])
         self._show_entries()
 
     def _show_entries(self) -> None:
@@ -235,7 +233,16 @@ class ModelsDialog(QDialog):
         left = megabytes(record.size - model.arrived)
         place = QUrl(record.files[0].url).host()
         question = f"Fetch {left} from {place} into {self._store.folder}? Licence: {record.licence}."
-        self.cards[name].strip.ask(question, "Download", "Not now", lambda: self._download(name))
+        self._ask(name, question, "Download", "Not now", lambda: self._download(name))
+
+    def _ask(self, name: str, question: str, yes: str, no: str, answer: Callable[[], None]) -> None:
+        strip = self.cards[name].strip
+        strip.ask(question, yes, no, answer)
+        self._reveal(strip)
+
+    def _reveal(self, widget: QWidget) -> None:
+        """Scroll to what has just appeared, once the layout has given it its place."""
+        QTimer.singleShot(0, widget, partial(self._scroll.ensureWidgetVisible, widget))
 
     def _download(self, name: str) -> None:
         title = self._entries[name].model.record.title
@@ -267,7 +274,7 @@ class ModelsDialog(QDialog):
         size = megabytes(entry.model.arrived or entry.model.record.size)
         after = " HEMAVIEW goes back to the model that comes with it." if entry.in_use else ""
         question = f"Delete {size} of {entry.model.record.title} from this computer?{after}"
-        self.cards[name].strip.ask(question, "Remove", "Keep", lambda: self._remove(name))
+        self._ask(name, question, "Remove", "Keep", lambda: self._remove(name))
 
     def _remove(self, name: str) -> None:
         if self._entries[name].in_use:
@@ -317,6 +324,8 @@ class ModelsDialog(QDialog):
             self._busy = ""
             if sentence:
                 strip.show_error(sentence)
+                if strip is not self.strip:
+                    self._reveal(strip)
             else:
                 strip.clear()
             self.refresh()
