@@ -1,7 +1,7 @@
-"""Two made-up scanners: the same heads and lesions, shown with another contrast, noise, shading and sharpness.
+"""Made-up scanners: the same heads and lesions, shown with another contrast, noise, shading and sharpness.
 
-Everything here is synthetic. The second scanner's curve is rising, so a lesion that is brighter than the brain on the
-first is brighter on the second; how much brighter, and against what background, changes.
+Everything here is synthetic. Every curve is rising, so a lesion that is brighter than the brain on the
+first is brighter on the others; how much brighter, and against what background, changes.
 """
 
 from __future__ import annotations
@@ -64,3 +64,6 @@ SCANNER_B = Scanner(
     blur_mm=1.2,
 )
 """Older FLAIR: flat contrast curve with an offset, fluid half suppressed, shading, noise and blur: the target."""
+
+SCANNER_C = Scanner("C", CONTRASTS["flair"], gamma=0.4, gain=0.8, offset=0.2, shading=0.05, noise=0.012, blur_mm=0.6)
+"""As good as A, with another contrast curve: nothing is lost that an adaptation could not get back."""

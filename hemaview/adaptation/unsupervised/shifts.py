@@ -11,7 +11,7 @@ import numpy as np
 
 from hemaview.adaptation.backgrounds import Head
 from hemaview.adaptation.unsupervised.arms import Arm
-from hemaview.adaptation.unsupervised.scanners import SCANNER_A, SCANNER_B, Scanner
+from hemaview.adaptation.unsupervised.scanners import SCANNER_A, SCANNER_B, SCANNER_C, Scanner
 from hemaview.adaptation.unsupervised.slices import (
     Painter,
     SliceSet,
@@ -75,13 +75,14 @@ def targets(shift: Shift, seed: int, amounts: Amounts, head: Head, data: Path | 
         (Arm.NONE,),
     )
     if shift is Shift.PHANTOM:
-        yield Target(
-            "scanner B",
-            made(2, amounts.target, SCANNER_B),
-            made(3, amounts.held_out, SCANNER_B),
-            {"new heads, scanner B": made(4, amounts.test, SCANNER_B)},
-            (*_UNSUPERVISED, Arm.SUPERVISED),
-        )
+        for scanner in (SCANNER_B, SCANNER_C):
+            yield Target(
+                f"scanner {scanner.name}",
+                made(2, amounts.target, scanner),
+                made(3, amounts.held_out, scanner),
+                {f"new heads, scanner {scanner.name}": made(4, amounts.test, scanner)},
+                (*_UNSUPERVISED, Arm.SUPERVISED),
+            )
         return
     yield from _real_targets(data)
 

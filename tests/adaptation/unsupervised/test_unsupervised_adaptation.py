@@ -83,11 +83,11 @@ def tiny(head, monkeypatch):
 
 def test_the_command_goes_on_where_it_was_stopped(tiny, tmp_path):
     found = experiment.run(tiny, [0], tmp_path)
-    assert [f["arm"] for f in found].count("no adaptation") == 2
+    assert [f["arm"] for f in found].count("no adaptation") == 3
     assert {f["arm"] for f in found} == {arm.value for arm in Arm}
     table = (tmp_path / "table.md").read_text(encoding="utf-8")
     assert table == markdown(found)
-    redone = next((tmp_path / "results").glob("*ConvLoRA.json"))
+    redone = next((tmp_path / "results").glob("*scanner B ConvLoRA.json"))
     kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "results").glob("*.json") if p != redone}
     source = (tmp_path / "source_seed0.safetensors").read_bytes()
     content = json.loads(redone.read_text(encoding="utf-8"))
