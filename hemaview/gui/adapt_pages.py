@@ -55,6 +55,7 @@ _STAGES = {
     "before": "Measuring the model on the cases held out",
     "training": "Learning",
     "after": "Measuring the adapter on the cases held out",
+    "done": "Done",
     "verdict": "Done",
 }
 _NUMBERS = ("Volume", "Before", "After", "Dice before", "Dice after")
@@ -244,7 +245,8 @@ class RunPage(QWidget):
         if progress.stage == "training":
             self.curve.add(progress.loss, progress.dice)
         minutes = (time.monotonic() - self._began) / 60
-        self._time.setText(f"{progress.done} of {progress.total} · {minutes:.1f} minutes so far")
+        share = f"{100 * progress.done / progress.total:.0f} %" if progress.total > 0 else "…"
+        self._time.setText(f"{share} · {minutes:.1f} minutes so far")
 
 
 class ResultPage(QWidget):

@@ -23,16 +23,18 @@ class AnswerPanel(Card):
         self._notes = WrappedLabel(kind="warning")
         self._review = WrappedLabel()
         self._next = self._button("Next to check", "review", "review_next")
-        self._follow = self._button("Follow corrections", "follow", "follow")
+        self._follow = self._button("Let the others follow my corrections", "follow", "follow")
         self._checked = self._button("Mark as checked", "check", "checked")
         for widget in (self._origin, self._notes, self._review):
             self.body.addWidget(widget)
-        row = QHBoxLayout()
-        row.setSpacing(GAP)
-        for button in (self._next, self._follow, self._checked):
-            row.addWidget(button)
-        row.addStretch(1)
-        self.body.addLayout(row)
+        # Three beside each other are wider than the panel.
+        for buttons in ((self._next, self._checked), (self._follow,)):
+            row = QHBoxLayout()
+            row.setSpacing(GAP)
+            for button in buttons:
+                row.addWidget(button)
+            row.addStretch(1)
+            self.body.addLayout(row)
         self.hide()
 
     @property

@@ -365,6 +365,8 @@ class MainWindow(QMainWindow):
         self._follow_busy()
 
     def _follow_segmenting(self, running: bool, done: int, total: int) -> None:
+        if running and not done:
+            self.messages.dismiss_passed()
         label = "Segmenting" if self.workflow.engine is not None else "Waiting for the model"
         self._status.show_work(label if running else "", done / total if total else 0.0)
         self._follow_busy()

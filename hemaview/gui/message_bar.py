@@ -77,6 +77,11 @@ class MessageBar(QFrame):
         if self.property("severity") == "info":
             self.dismiss()
 
+    def dismiss_passed(self) -> None:
+        """Take all but an error away, because what it was about is being made again."""
+        if self.property("severity") != "error":
+            self.dismiss()
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Stay in the middle of the lower edge when the place changes its size."""
         if watched is self._owner and event.type() == QEvent.Type.Resize and not self.isHidden():

@@ -14,6 +14,7 @@ from hemaview.imaging import Plane
 
 _WIDTH_PX = 14
 _GAP_PX = 1.0
+_HIGHEST_PX = 14.0
 _PATTERN_PX = 5.0
 """Slices at least this high on the strip carry a pattern."""
 
@@ -102,8 +103,8 @@ class ReviewStrip(QWidget):
         for k, state in enumerate(review.states):
             if state is not SliceState.NONE:
                 ends = sorted((self._slider.place_of(k - 0.5), self._slider.place_of(k + 0.5)))
-                height = max(ends[1] - ends[0] - _GAP_PX, 1.5)
-                self._paint_mark(painter, state, ends[0] + _GAP_PX / 2, height)
+                height = min(max(ends[1] - ends[0] - _GAP_PX, 1.5), _HIGHEST_PX)
+                self._paint_mark(painter, state, (ends[0] + ends[1] - height) / 2, height)
         painter.end()
 
     def _paint_mark(self, painter: QPainter, state: SliceState, top: float, height: float) -> None:

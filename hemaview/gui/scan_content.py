@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from hemaview.imaging import Modality, Volume
+from hemaview.imaging.windowing import Window, auto_window
 
 Region = tuple[slice, slice, slice]
 
 _AIR_BELOW_HU = -500.0
+
+
+@dataclass(frozen=True, eq=False)
+class ScanLooks:
+    """What a viewer needs of a scan before it can show it: see ``content_bounds``, ``value_range``, ``auto_window``."""
+
+    content: tuple[NDArray[np.float64], NDArray[np.float64]]
+    value_range: tuple[float, float]
+    window: Window
+
+
+_known: WeakKeyDictionary[Volume, ScanLooks] = WeakKeyDictionary()
+
+
+def scan_looks(volume: Volume) -> ScanLooks:
+    """Measured once per scan; who reads a scan asks first, in its own thread, so that the window need not."""
+    looks = _known.get(volume)
+    if looks is None:
+        looks = _known[volume] = ScanLooks(content_bounds(volume), value_range(volume), auto_window(volume))
+    return looks
 
 
 def mask_extent(mask: NDArray[np.bool_]) -> Region | None:

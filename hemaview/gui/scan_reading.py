@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hemaview.case import fingerprint
 from hemaview.errors import ScanError
+from hemaview.gui.scan_content import scan_looks
 from hemaview.imaging import Volume
 
 MOST_VOXELS_TOGETHER = 200_000_000
@@ -85,4 +86,5 @@ def _read_one(path: Path, uid: str | None, report: Report) -> ReadScan:
 
     # The fingerprint takes the last twentieth.
     volume = read_scan(path, series_uid=uid, progress=lambda fraction: report(0.95 * fraction))
+    scan_looks(volume)
     return ReadScan(path, uid, volume, fingerprint(volume))

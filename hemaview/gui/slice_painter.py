@@ -95,6 +95,9 @@ def screen_polygons(transform: ViewTransform, loops: list[NDArray[np.float64]], 
     return polygons
 
 
+_KEPT_SLICES = 64
+
+
 @dataclass
 class _Raster:
     """An image with the numpy buffer that it looks into and that must live as long."""
@@ -129,6 +132,7 @@ class SliceLayers:
         self._mask: _MaskLayer | None = None
         self._scan_stale = self._mask_stale = self._screen_stale = True
         self._screen: QImage | None = None
+        self._kept: dict[int, _MaskLayer | None] = {}
 
     def scan_changed(self) -> None:
         """The slice or the window is another; the mask of that slice too."""
@@ -140,6 +144,7 @@ class SliceLayers:
 
     def mask_changed(self) -> None:
         """The mask, the preview or the stroke is another."""
+        self._kept.clear()
         self._mask_stale = self._screen_stale = True
 
     def placement_changed(self) -> None:
@@ -197,7 +202,7 @@ class SliceLayers:
         ratio: float,
     ) -> None:
         if self._mask_stale:
-            self._mask = _mask_layer(state, view, index)
+            self._mask = self._mask_of(state, view, index)
             self._mask_stale = False
         layer, style = self._mask, state.overlay
         if layer is None:
@@ -217,6 +222,14 @@ class SliceLayers:
                 for polygon in polygons:
                     painter.drawPolyline(polygon)
             painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+
+    def _mask_of(self, state: ViewState, view: PlaneView, index: int) -> _MaskLayer | None:
+        """The mask on a slice; going back and forth through a finished mask finds its outlines made."""
+        if index not in self._kept:
+            if len(self._kept) >= _KEPT_SLICES:
+                self._kept.clear()
+            self._kept[index] = _mask_layer(state, view, index)
+        return self._kept[index]
 
 
 def _mask_layer(state: ViewState, view: PlaneView, index: int) -> _MaskLayer | None:

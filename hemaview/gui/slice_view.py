@@ -154,6 +154,7 @@ class SliceView(QWidget):
         self._probe = None
         self._index = self._state.slice_index(self.plane)
         self._layers.scan_changed()
+        self._layers.mask_changed()
         self.fit()
         self._on_tool()
         self._describe()

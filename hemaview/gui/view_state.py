@@ -17,9 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from PySide6.QtCore import QObject, Signal
 
 from hemaview.gui.aim import Aim
-from hemaview.gui.scan_content import Region, content_bounds, mask_extent, value_range
+from hemaview.gui.scan_content import Region, mask_extent, scan_looks
 from hemaview.imaging import Geometry, LabelMap, Plane, PlaneView, Volume, plane_view
-from hemaview.imaging.windowing import Window, auto_window
+from hemaview.imaging.windowing import Window
 from hemaview.segmentation.contract import BoxPrompt, Prompt, SliceResult
 
 if TYPE_CHECKING:
@@ -130,11 +130,12 @@ class ViewState(QObject):
         self._prompt = Prompt()
         self.aim.reset()
         if volume is not None:
-            self._content = content_bounds(volume)
-            self._value_range = value_range(volume)
+            looks = scan_looks(volume)
+            self._content = looks.content
+            self._value_range = looks.value_range
             lower, upper = self._content
             self._cursor = self._inside(np.round((lower + upper) / 2))
-            self._window = window if window is not None else auto_window(volume)
+            self._window = window if window is not None else looks.window
         else:
             self._content = None
             self._cursor = (0.0, 0.0, 0.0)

@@ -8,9 +8,10 @@ from functools import partial
 from PySide6.QtCore import QObject
 
 from hemaview.gui.actions import PRESET_COUNT, Actions
+from hemaview.gui.scan_content import scan_looks
 from hemaview.gui.tool_bar import ToolBar
 from hemaview.gui.view_state import ViewState
-from hemaview.imaging.windowing import WindowPreset, auto_window, presets
+from hemaview.imaging.windowing import WindowPreset, presets
 
 
 class WindowPresets(QObject):
@@ -32,7 +33,7 @@ class WindowPresets(QObject):
 
     def _follow_volume(self) -> None:
         volume = self._state.volume
-        self._presets = presets(volume.modality, auto_window(volume)) if volume is not None else ()
+        self._presets = presets(volume.modality, scan_looks(volume).window) if volume is not None else ()
         for number in range(1, PRESET_COUNT + 1):
             action = self._actions[f"preset_{number}"]
             preset = self._preset(number)
@@ -55,4 +56,4 @@ class WindowPresets(QObject):
 
     def _use_automatic(self) -> None:
         if self._state.volume is not None:
-            self._state.set_window(auto_window(self._state.volume))
+            self._state.set_window(scan_looks(self._state.volume).window)

@@ -21,6 +21,7 @@ from hemaview.errors import HemaviewError
 from hemaview.gui.derivation import Derivation
 from hemaview.gui.engine_choice import EngineChoice, EngineSource, keep_choice, read_choice
 from hemaview.gui.prompt_flow import PromptFlow
+from hemaview.gui.scan_content import scan_looks
 from hemaview.gui.scan_reading import ReadScan, ScansRead, read_scans
 from hemaview.gui.segmentation_run import SegmentationRun
 from hemaview.gui.session import SessionMark
@@ -170,6 +171,9 @@ class Workflow(QObject):
 
         def work(report: Report) -> Case:
             case = Case.open(directory, progress=report)
+            for scan in case.scans:
+                if scan.volume is not None:
+                    scan_looks(scan.volume)
             try:
                 report(1.0)
             except HemaviewError:
