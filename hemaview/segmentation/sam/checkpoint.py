@@ -91,7 +91,7 @@ def identify_checkpoint(path: Path, architecture: SamArchitecture | None = None)
         licence = "Apache-2.0"
     else:
         kind = "training checkpoint" if trained else "weights"
-        title, trained_on, licence = f"SAM ViT-B ({path.stem})", "unknown", "unknown"
+        title, trained_on, licence = f"Segment Anything ({path.stem})", "unknown", "unknown"
     return CheckpointIdentity(
         kind, title, trained_on, licence, sha256.hexdigest(), md5.hexdigest(), path.stat().st_size, found
     )

@@ -58,8 +58,8 @@ class SamNetwork:
         self._net = net.eval().requires_grad_(False)
         self._photo_values = photo_values
         self._ladder = MemoryLadder([net], device, batch or (1 if device.is_cpu else _CUDA_BATCH))
-        self._dtype = candidate(self._ladder.device)
-        self._dtype_checked = self._dtype is None
+        self._dtype: torch.dtype | None = None
+        self._unchecked_dtype = candidate(self._ladder.device)
 
     @property
     def size(self) -> int:
@@ -74,15 +74,15 @@ class SamNetwork:
     @property
     def device_title(self) -> str:
         """Device and precision in use, for the status line."""
-        title = self._ladder.device.title
-        if self._dtype_checked and self._dtype is not None:
-            return f"{title}, {DTYPE_TITLES[self._dtype]}"
-        return title
+        device = self._ladder.device
+        if self._dtype is None or device.is_cpu:
+            return device.title
+        return f"{device.title}, {DTYPE_TITLES[self._dtype]}"
 
     @property
     def precision_is_open(self) -> bool:
         """Whether ``check_precision`` still has a choice to make."""
-        return not self._dtype_checked
+        return self._unchecked_dtype is not None and not self._ladder.device.is_cpu
 
     def take_notes(self) -> tuple[str, ...]:
         """What had to change since the last call, as sentences."""
@@ -118,9 +118,9 @@ class SamNetwork:
 
     def check_precision(self, picture: NDArray[np.float32], box: Tensor, check: Check | None = None) -> None:
         """Choose the precision by one real slice and box; does nothing where there is no choice."""
-        if self._dtype_checked or self._dtype is None:
+        wanted, found = self._unchecked_dtype, None
+        if wanted is None or not self.precision_is_open:
             return
-        wanted, found = self._dtype, None
 
         def logits(dtype: torch.dtype | None) -> Tensor:
             self._dtype = dtype
@@ -129,10 +129,10 @@ class SamNetwork:
 
         try:
             found = checked_precision(logits, wanted, self._synchronise)
-            self._dtype_checked = True
+            self._unchecked_dtype = None
         finally:
-            # A check that was stopped decides nothing and is made again with the next slice.
-            self._dtype = found if self._dtype_checked else wanted
+            # A check that was stopped decides nothing: full precision stays until the next slice is asked for.
+            self._dtype = found
 
     def _encode_group(self, group: Sequence[Encoding]) -> list[Tensor]:
         encoder, device = self._net.image_encoder, self._ladder.device

@@ -220,3 +220,36 @@ def test_bfloat16_of_the_real_encoder_stays_close(make_sam):
         with torch.autocast("cpu", torch.bfloat16):
             lower = net.image_encoder(picture).float()
     assert torch.nn.functional.cosine_similarity(full.flatten(), lower.flatten(), dim=0) > 0.99
+
+
+def test_precision_is_full_until_it_was_checked(make_sam, monkeypatch):
+    monkeypatch.setattr("hemaview.segmentation.sam.network.candidate", lambda _: torch.bfloat16)
+    # The processor under another name takes the path of a graphics card.
+    network = SamNetwork(make_sam(), ComputeDevice("cpu:0", 1), batch=1)
+    exact = SamNetwork(make_sam(), CPU)
+    picture = pictures(1)[0]
+    (expected,) = exact.encode([exact.start(picture)])
+    assert network.precision_is_open
+    (before,) = network.encode([network.start(picture)])
+    assert (before - expected).abs().max() <= 1e-5
+
+    def stop():
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        network.check_precision(picture, BOXES[0], stop)
+    assert network.precision_is_open
+    seen = []
+
+    def chosen(logits, dtype, synchronise):
+        seen.extend((logits(None), logits(dtype)))
+        return dtype
+
+    monkeypatch.setattr("hemaview.segmentation.sam.network.checked_precision", chosen)
+    network.check_precision(picture, BOXES[0])
+    assert not network.precision_is_open
+    assert not torch.equal(*seen)
+    assert network.device_title == "cpu:0, bfloat16"
+    (after,) = network.encode([network.start(picture)])
+    assert after.dtype == torch.float32
+    assert 0 < (after - expected).abs().max() < 0.2
