@@ -1,10 +1,13 @@
 """The benchmark scores what it says it scores, the same way every time."""
 
+import json
+
 import numpy as np
 import pytest
 
-from hemaview.evaluation.benchmark import SEEDS, Mode, main, markdown, run_benchmark, score_case
-from hemaview.evaluation.prompts import jittered_box, one_slice_prompt
+from hemaview.evaluation.benchmark import SEEDS, Mode, as_json, main, markdown, run_benchmark, score_case
+from hemaview.evaluation.classical import METHODS, ClassicalSegmenter
+from hemaview.evaluation.prompts import corrective_click, jittered_box, one_slice_prompt
 from hemaview.evaluation.real_cases import Group, RealCase, Standard
 from hemaview.imaging import Geometry, LabelMap, Volume
 from hemaview.imaging.reading import write_label_map
@@ -74,6 +77,66 @@ def test_tables_name_groups_and_cases(case, tmp_path):
     assert "| intracerebral haematoma (CT) | 1 | 0.000 | 0.000 |" in text
     assert "| ball | expert |" in text
     assert all(r.score.empty == r.slices for r in results)
+
+
+def test_a_correction_is_scored_beside_the_answer_before_it(scan):
+    volume, reference = scan
+
+    class Learns(Threshold):
+        """Finds the left half only, and all of it once it was corrected."""
+
+        def segment(self, volume, prompt, **options):
+            found = super().segment(volume, prompt)
+            asked = Prompt.of(prompt)
+            if not asked.points and not asked.fixed:
+                found.probability[:, :, 20:] = 0
+            for fixed in asked.fixed:
+                found.probability[fixed.k] = fixed.mask
+            return found
+
+    for mode in (Mode.FIXED, Mode.CLICK, Mode.CLICKS):
+        score = score_case(Learns(), volume, reference, mode, 0.05, 11)
+        assert score.dice_3d == 1
+        assert 0.5 < score.before_3d < 0.8
+    assert np.isnan(score_case(Learns(), volume, reference, Mode.BOX, 0.05, 11).before_3d)
+
+
+def test_simulated_clicks_lie_in_the_largest_error(scan):
+    _, reference = scan
+    wrong = reference.array.copy()
+    wrong[:, :, 20:] = False
+    missing = corrective_click(LabelMap(wrong, GEOMETRY), reference)
+    i, j, k = np.round(GEOMETRY.lps_to_index(missing.position)).astype(int)
+    assert missing.positive
+    assert reference.array[k, j, i]
+    assert not wrong[k, j, i]
+    wrong = reference.array.copy()
+    wrong[2:9, 30:34, 2:30] = True
+    surplus = corrective_click(LabelMap(wrong, GEOMETRY), reference)
+    i, j, k = np.round(GEOMETRY.lps_to_index(surplus.position)).astype(int)
+    assert not surplus.positive
+    assert wrong[k, j, i]
+    assert not reference.array[k, j, i]
+    assert corrective_click(reference, reference) is None
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_classical_methods_find_a_plain_ball_bright_or_dark(scan, name, sign):
+    volume, reference = scan
+    noise = np.random.default_rng(0).normal(0, 8, volume.array.shape)
+    noisy = Volume((sign * volume.array + noise).astype(np.float32), GEOMETRY)
+    engine = ClassicalSegmenter(name, METHODS[name])
+    assert score_case(engine, noisy, reference, Mode.BOX, 0.05, 11).dice_3d > 0.8
+
+
+def test_figures_are_written_as_json_without_nan(case, tmp_path):
+    results = list(run_benchmark(SliceThreshold(), [case], tmp_path, jitters=[0.0], modes=[Mode.BOX]))
+    document = as_json(SliceThreshold(), results)
+    text = json.dumps(document, allow_nan=False)
+    assert json.loads(text)["results"][0]["case"] == "ball"
+    assert document["results"][0]["before_3d"] is None
+    assert document["engine"]["name"] == "threshold"
 
 
 def test_moved_boxes_are_the_same_for_the_same_seed(scan):

@@ -30,6 +30,10 @@ class CoarseAnswer:
             placed = crops.place_3d(self.logits, self.placement, window, crops.OUTSIDE_LOGIT).sigmoid_()
         return np.asarray(placed.numpy())
 
+    def mixed(self, other: CoarseAnswer) -> CoarseAnswer:
+        """The mean of two answers on the same crop."""
+        return CoarseAnswer((self.logits + other.logits) / 2, self.placement, self.image)
+
     @property
     def on_crop(self) -> NDArray[np.float32]:
         """Probability on the crop's own grid."""

@@ -26,7 +26,7 @@ SURE_LOGIT = 2.0
 """Known voxels reach at least this logit (a probability of 0.88) or its negative."""
 POINT_REACH = 0.12
 """How far a point reaches: the standard deviation as a share of the box's mean side in mm."""
-SLICE_REACH = 0.12
+SLICE_REACH = 0.2
 """How far a hand-drawn slice reaches, likewise."""
 LIKENESS = 0.5
 """Grey values that differ by this many standard deviations of the surroundings are 61 % alike."""
@@ -151,7 +151,7 @@ def _from_masks(
     correction = np.zeros_like(logits)
     total = np.zeros(len(logits), dtype=np.float32)
     depth = grid.spacing_kji[0]
-    reach = max(reach, 0.75 * depth)
+    reach = max(reach, 0.5 * depth)
     drawn = sorted(masks)
     for number, k in enumerate(drawn):
         if not grid.k[0] - 0.75 <= k <= grid.k[-1] + 0.75:

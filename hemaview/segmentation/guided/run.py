@@ -49,7 +49,7 @@ _DEPTH_LIMIT = "The depth reached its limit; check the first and last slice and 
 _GUESSED = "The extent was guessed from the point alone; check every slice, or draw a box round the haematoma."
 LOOSE = 0.15
 """How far a lesion may lie beside straight lines between two redrawn rectangles, as a share of their sides."""
-_LEAST_LIKENESS = 0.7
+_LEAST_LIKENESS = 0.85
 """Dice, away from drawn slices, between the coarse answers with and without them; below it they misled the network."""
 _REVIEW = 0.3
 """Confidence of a slice that the guard against drifting has doubts about, at most."""
@@ -166,7 +166,7 @@ class Run:
         answer = self._guide.ask(self._frame, box, self._check, lambda at: evidence_of(self._known, piece, at))
         if drawn:
             untold = self._guide.ask(self._frame, box, self._check)
-            answer = answer if likeness(answer, untold, drawn) >= _LEAST_LIKENESS else untold
+            answer = answer.mixed(untold) if likeness(answer, untold, drawn) >= _LEAST_LIKENESS else untold
         return correct_coarse(answer, self._known, box, self._frame)
 
     def _draw_piece(self, piece: Piece, region: Region, canvas: Canvas, begun: int) -> None:
