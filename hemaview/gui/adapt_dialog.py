@@ -94,6 +94,7 @@ class AdaptDialog(QDialog):
         options = ["--library", str(self._workflow.case_root), "--cases", ",".join(self.choose.chosen)]
         options += ["--base", self._workflow.engine_choice.name, "--method", self.choose.method]
         options += ["--minutes", f"{self.choose.minutes:g}"]
+        options += ["--title", f"My cases, {datetime.now():%Y-%m-%d %H:%M}"]
         self.process.start(options, folder)
 
     def use_adapter(self) -> None:
