@@ -103,7 +103,9 @@ def random_walker(values: NDArray[np.float32]) -> NDArray[np.bool_]:
     thin = values[:, ::stride, ::stride]
     radius = _radius(thin.shape)
     seeds = np.where(radius <= 0.35, 1, np.where(radius > 1.1, 2, 0))
-    found = walk(((thin - thin.mean()) / (thin.std() + 1e-6)).astype(np.float64), seeds, beta=130, mode="cg_j", tol=1e-4)
+    found = walk(
+        ((thin - thin.mean()) / (thin.std() + 1e-6)).astype(np.float64), seeds, beta=130, mode="cg_j", tol=1e-4
+    )
     back = np.repeat(np.repeat(found == 1, stride, axis=1), stride, axis=2)
     return np.asarray(back[:, : values.shape[1], : values.shape[2]])
 

@@ -19,8 +19,10 @@ from hemaview.segmentation.compact.frame import Frame
 from hemaview.segmentation.guided.box import Box
 from hemaview.segmentation.guided.coarse_answer import CoarseAnswer
 from hemaview.segmentation.guided.plan import Known, Point
+from hemaview.segmentation.guided.protocols import Check
 
 Floats = NDArray[np.float32]
+Cell = tuple[int, int, int]
 
 SURE_LOGIT = 2.0
 """Known voxels reach at least this logit (a probability of 0.88) or its negative."""
@@ -58,7 +60,7 @@ class Grid:
         return found[0], found[1], found[2]
 
 
-def correct_coarse(answer: CoarseAnswer, known: Known, box: Box, frame: Frame) -> CoarseAnswer:
+def correct_coarse(answer: CoarseAnswer, known: Known, box: Box, frame: Frame, check: Check) -> CoarseAnswer:
     """The coarse answer in agreement with what is known."""
     if not known or answer.image is None:
         return answer
@@ -74,12 +76,12 @@ def correct_coarse(answer: CoarseAnswer, known: Known, box: Box, frame: Frame) -
             for axis, size in zip((placement.rows, placement.columns), soft.shape, strict=True)
         )
         masks[k] = (rows @ soft @ columns.T).numpy() > 0.5
-    logits = corrected(answer.logits.numpy(), answer.image.numpy(), grid, known.points, masks, box)
+    logits = corrected(answer.logits.numpy(), answer.image.numpy(), grid, known.points, masks, box, check)
     return CoarseAnswer(torch.from_numpy(logits), placement, answer.image)
 
 
 def correct_probability(
-    probability: Floats, region: tuple[slice, slice, slice], known: Known, box: Box, frame: Frame
+    probability: Floats, region: tuple[slice, slice, slice], known: Known, box: Box, frame: Frame, check: Check
 ) -> Floats:
     """A probability of ``region`` in agreement with what is known."""
     if not known:
@@ -89,7 +91,7 @@ def correct_probability(
     masks = {k: mask[region[1], region[2]] for k, mask in known.fixed.items()}
     limited = np.clip(probability, 1e-4, 1 - 1e-4)
     logits = np.asarray(np.log(limited / (1 - limited)), dtype=np.float32)
-    moved = corrected(logits, frame.window(region), grid, known.points, masks, box)
+    moved = corrected(logits, frame.window(region), grid, known.points, masks, box, check)
     return np.where(moved == logits, probability, 1 / (1 + np.exp(-moved))).astype(np.float32)
 
 
@@ -100,6 +102,7 @@ def corrected(
     points: Sequence[Point],
     masks: Mapping[int, NDArray[np.bool_]],
     box: Box,
+    check: Check,
 ) -> Floats:
     """``logits`` [k, j, i] moved towards the points and towards the hand-drawn ``masks`` [j, i] by slice."""
     scale = max(float(image.std()), 1e-6) * LIKENESS
@@ -108,13 +111,15 @@ def corrected(
     side = float(np.mean(sides[1:]))
     moved = logits.astype(np.float32, copy=True)
     if masks:
-        moved += _from_masks(moved, grey, grid, masks, SLICE_REACH * side)
+        moved += _from_masks(moved, grey, grid, masks, SLICE_REACH * side, check)
     if points:
-        moved += _from_points(moved, grey, grid, points, POINT_REACH * side)
+        moved += _from_points(moved, grey, grid, points, POINT_REACH * side, check)
     return moved
 
 
-def _from_points(logits: Floats, grey: Floats, grid: Grid, points: Sequence[Point], reach: float) -> Floats:
+def _from_points(
+    logits: Floats, grey: Floats, grid: Grid, points: Sequence[Point], reach: float, check: Check
+) -> Floats:
     cells, signs = [], []
     for point in points:
         cell = grid.cell(point)
@@ -125,27 +130,50 @@ def _from_points(logits: Floats, grey: Floats, grid: Grid, points: Sequence[Poin
         return np.zeros_like(logits)
     missed = np.array([_missing(float(logits[cell]), sign) for cell, sign in zip(cells, signs, strict=True)])
     reaches = [max(reach, 0.75 * size) for size in grid.spacing_kji]
-    fields = np.stack([_kernel(grey, grid, cell, reaches) for cell in cells])
-    among = np.array([[field[cell] for cell in cells] for field in fields], dtype=np.float64)
+    among = np.array([[_nearness(grey, grid, a, b, reaches) for b in cells] for a in cells])
     weights = np.linalg.solve(among + 1e-3 * np.eye(len(cells)), missed)
-    return np.asarray(np.tensordot(weights.astype(np.float32), fields, axes=1))
+    correction = np.zeros_like(logits)
+    for cell, weight in zip(cells, weights, strict=True):
+        window = _around(grid, cell, reaches)
+        correction[window] += np.float32(weight) * _kernel(grey, grid, cell, window, reaches)
+        check()
+    return correction
 
 
 def _missing(logit: float, sign: float) -> float:
     return sign * max(0.0, SURE_LOGIT - sign * logit)
 
 
-def _kernel(grey: Floats, grid: Grid, cell: tuple[int, int, int], reaches: Sequence[float]) -> Floats:
-    """Nearness in mm times likeness of the grey value to that of ``cell``; 1 there."""
-    exponent = (grey - grey[cell]) ** 2
+def _nearness(grey: Floats, grid: Grid, a: Cell, b: Cell, reaches: Sequence[float]) -> float:
+    """The kernel between two cells: nearness in mm times likeness of the grey value."""
+    exponent = float(grey[a] - grey[b]) ** 2
     for axis, (line, size, reach) in enumerate(zip(grid.axes, grid.spacing_kji, reaches, strict=True)):
-        away = (line - line[cell[axis]]) * np.float32(size / reach)
+        exponent += (float(line[a[axis]] - line[b[axis]]) * size / reach) ** 2
+    return float(np.exp(-exponent / 2))
+
+
+def _around(grid: Grid, cell: Cell, reaches: Sequence[float]) -> tuple[slice, slice, slice]:
+    """Where a point's kernel is more than a hundredth."""
+    found = []
+    for axis, (line, size, reach) in enumerate(zip(grid.axes, grid.spacing_kji, reaches, strict=True)):
+        near = np.flatnonzero(np.abs(line - line[cell[axis]]) * size <= 3 * reach)
+        found.append(slice(int(near[0]), int(near[-1]) + 1))
+    return found[0], found[1], found[2]
+
+
+def _kernel(
+    grey: Floats, grid: Grid, cell: Cell, window: tuple[slice, slice, slice], reaches: Sequence[float]
+) -> Floats:
+    """``_nearness`` of ``cell`` to all cells of a window."""
+    exponent = (grey[window] - grey[cell]) ** 2
+    for axis, (line, size, reach) in enumerate(zip(grid.axes, grid.spacing_kji, reaches, strict=True)):
+        away = (line[window[axis]] - line[cell[axis]]) * np.float32(size / reach)
         exponent = exponent + (away**2).reshape([-1 if n == axis else 1 for n in range(3)])
     return np.asarray(np.exp(-exponent / 2), dtype=np.float32)
 
 
 def _from_masks(
-    logits: Floats, grey: Floats, grid: Grid, masks: Mapping[int, NDArray[np.bool_]], reach: float
+    logits: Floats, grey: Floats, grid: Grid, masks: Mapping[int, NDArray[np.bool_]], reach: float, check: Check
 ) -> Floats:
     """What the answer misses on every drawn slice, faded over the slices up to the next drawn one."""
     correction = np.zeros_like(logits)
@@ -169,6 +197,7 @@ def _from_masks(
             alike = np.exp(-((grey[n] - shade) ** 2) / 2)
             correction[n] += weight * alike * missed
             total[n] += weight
+        check()
     return np.asarray(correction / np.maximum(total, np.float32(1))[:, None, None])
 
 

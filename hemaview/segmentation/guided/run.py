@@ -167,7 +167,7 @@ class Run:
         if drawn:
             untold = self._guide.ask(self._frame, box, self._check)
             answer = answer.mixed(untold) if likeness(answer, untold, drawn) >= _LEAST_LIKENESS else untold
-        return correct_coarse(answer, self._known, box, self._frame)
+        return correct_coarse(answer, self._known, box, self._frame, self._check)
 
     def _draw_piece(self, piece: Piece, region: Region, canvas: Canvas, begun: int) -> None:
         """Draw one piece and put it on the canvas."""
@@ -190,7 +190,7 @@ class Run:
             probability = keep_lesion(probability, inside, known=known)
         else:
             probability = reach_box(keep_lesion(probability, inside, known=known), *piece.box.sides, inside)
-        probability = correct_probability(probability, region, self._known, piece.box, self._frame)
+        probability = correct_probability(probability, region, self._known, piece.box, self._frame, self._check)
         self._check()
         return keep_lesion(probability, inside, known=known)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hemaview.imaging import Geometry, Volume
-from hemaview.segmentation import BoxPrompt, FixedSlice, PointPrompt, Prompt
+from hemaview.segmentation import BoxPrompt, CancelToken, FixedSlice, PointPrompt, Prompt
 from hemaview.segmentation.compact.frame import Frame
 from hemaview.segmentation.guided.box import Box
 from hemaview.segmentation.guided.corrections import correct_probability
@@ -98,7 +98,7 @@ def blob():
 def test_points_that_agree_change_nothing():
     _, frame, probability, box = blob()
     known = Known((Point(5, 15, 20, True), Point(5, 2, 2, False)))
-    corrected = correct_probability(probability, REGION, known, box, frame)
+    corrected = correct_probability(probability, REGION, known, box, frame, CancelToken().raise_if_cancelled)
     assert np.abs(corrected - probability).max() < 0.01
 
 
@@ -106,14 +106,18 @@ def test_points_that_disagree_change_their_like_neighbours_and_no_others():
     inside, frame, probability, box = blob()
     missed = probability.copy()
     missed[:, :, 24:] = 0.1
-    corrected = correct_probability(missed, REGION, Known((Point(5, 15, 26, True),)), box, frame)
+    corrected = correct_probability(
+        missed, REGION, Known((Point(5, 15, 26, True),)), box, frame, CancelToken().raise_if_cancelled
+    )
     assert corrected[5, 15, 26] > 0.8
     assert corrected[5, 15, 25] > 0.5
     changed = (corrected > 0.5) & ~(missed > 0.5)
     assert changed.any()
     assert np.count_nonzero(changed & ~inside) <= 0.05 * np.count_nonzero(changed)
     assert np.allclose(corrected[:, :, :10], missed[:, :, :10], atol=0.02)
-    taken = correct_probability(probability, REGION, Known((Point(5, 15, 20, False),)), box, frame)
+    taken = correct_probability(
+        probability, REGION, Known((Point(5, 15, 20, False),)), box, frame, CancelToken().raise_if_cancelled
+    )
     assert taken[5, 15, 20] < 0.2
     assert taken[5, 9, 14] > 0.5
 
@@ -123,7 +127,7 @@ def test_a_drawn_slice_improves_the_slices_beside_it():
     leaked = probability.copy()
     leaked[:, 20:28, 5:15] = 0.8
     drawn = inside[5]
-    corrected = correct_probability(leaked, REGION, Known((), {5: drawn}), box, frame)
+    corrected = correct_probability(leaked, REGION, Known((), {5: drawn}), box, frame, CancelToken().raise_if_cancelled)
     for k in (4, 6):
         before = np.count_nonzero((leaked[k] > 0.5) != inside[k])
         after = np.count_nonzero((corrected[k] > 0.5) != inside[k])
