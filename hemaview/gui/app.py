@@ -78,8 +78,16 @@ def run(files: Sequence[Path] = (), *, demo: bool = False) -> int:
 
 def _quit_on_signals(app: QApplication) -> None:
     """Close the window in good order at Ctrl+C in the terminal and when the system ends the program."""
+
+    def close(*_: object) -> None:
+        for window in app.topLevelWidgets():
+            if isinstance(window, MainWindow):
+                # Nobody may be there to answer; a training that is stopped goes on where it was.
+                window.models.confirm = lambda: True
+        app.closeAllWindows()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: app.closeAllWindows())
+        signal.signal(number, close)
     # Python looks at signals only between its own steps; Qt's loop alone would never come to one.
     beat = QTimer(app)
     beat.timeout.connect(lambda: None)

@@ -5,6 +5,7 @@ Pure pyvista, no Qt: the same scene is drawn in a window, or off screen for a pi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -132,7 +133,7 @@ class Scene3D:
         self._slices = []
         self.set_lesion(None)
         self.set_head(None)
-        self.set_box(None)
+        self.set_boxes(())
         self._volume = volume
         if volume is not None:
             size = np.asarray(volume.geometry.size)
@@ -210,18 +211,20 @@ class Scene3D:
             )
             self._head.SetVisibility(self.head_visible)
 
-    def set_box(self, box: BoxPrompt | None) -> None:
-        """Show the edges of the prompt's box on the scan's grid."""
-        if box is None or self._volume is None:
+    def set_boxes(self, boxes: Sequence[BoxPrompt]) -> None:
+        """Show the edges of the prompt's boxes on the scan's grid."""
+        if not boxes or self._volume is None:
             self._drop("_box")
             return
-        lower, upper = box.index_bounds(self._volume.geometry)
-        corners = np.array([[(lower, upper)[(n >> axis) & 1][axis] for axis in range(3)] for n in range(8)])
-        points = self._volume.geometry.index_to_lps(corners)
-        if self._box is not None and self._box_lines is not None:
+        geometry = self._volume.geometry
+        ends = [box.index_bounds(geometry) for box in boxes]
+        corners = np.array([[pair[(n >> axis) & 1][axis] for axis in range(3)] for pair in ends for n in range(8)])
+        points = geometry.index_to_lps(corners)
+        if self._box is not None and self._box_lines is not None and self._box_lines.n_points == len(points):
             self._box_lines.points = points
             return
-        lines = np.array([[2, a, b] for a, b in _BOX_EDGES]).ravel()
+        self._drop("_box")
+        lines = np.array([[2, 8 * n + a, 8 * n + b] for n in range(len(boxes)) for a, b in _BOX_EDGES]).ravel()
         self._box_lines = pv.PolyData(points, lines=lines)
         self._box = self._plotter.add_mesh(
             self._box_lines, color=self._colours.box, line_width=2, lighting=False, reset_camera=False, render=False

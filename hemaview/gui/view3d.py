@@ -312,6 +312,6 @@ class View3D(QFrame):
         if Part.LESION in stale:
             scene.set_lesion(self._lesion)
         if Part.BOX in stale:
-            scene.set_box(state.box)
+            scene.set_boxes(state.prompt.boxes)
         scene.set_cursor(state.cursor, state.window)
         self._host.render()
