@@ -1,6 +1,7 @@
 """MedSAM's ViT-B encoder at 1024 pixels against segment-anything's own, same random weights, each in its own process.
 
-Processor time of one thread and peak memory are compared, so that other programs on the computer hardly matter.
+Processor time of one thread and peak memory are compared. Other programs slow the matrix products down, which are all
+that is left in ours and half of the original, so the time is asserted on a quiet computer only and always printed.
 Needs about two minutes and 4 GB.
 """
 
@@ -80,6 +81,8 @@ def measured(tmp_path_factory):
         run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         found[kind] = json.loads(run.stdout)
     one, other = (torch.load(folder / kind, weights_only=True) for kind in ("stock", "ours"))
+    if hasattr(os, "getloadavg"):
+        found["load"] = os.getloadavg()[1]
     found["difference"] = float((one - other).abs().max())
     found["deviation"] = float(one.std())
     return found
@@ -94,6 +97,8 @@ def test_the_embedding_is_the_same(measured):
 def test_time_is_at_most_0_55_of_the_original(measured):
     stock, ours = (min(measured[kind]["seconds"]) for kind in ("stock", "ours"))
     print(f"\nencoder {ours:.1f} s of {stock:.1f} s on one thread: {ours / stock:.2f}")
+    if measured.get("load", 0) > (os.cpu_count() or 1):
+        pytest.skip(f"{ours / stock:.2f} measured, but the load of {measured['load']:.0f} makes it no fair comparison")
     assert ours / stock <= 0.55
 
 
