@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hemaview.segmentation.guided.components import keep_lesion, reach_box, reaches_box, slice_rectangles
+from hemaview.segmentation.guided.components import clipped, keep_lesion, reach_box, reaches_box, slice_rectangles
 
 
 def test_every_piece_gets_its_rectangle_largest_first():
@@ -89,3 +89,8 @@ def test_volume_is_raised_as_a_whole():
     raised = reach_box(volume, 10, 10, (slice(0, 3), *INSIDE))
     assert (raised[0] > 0.5).sum() == 100
     assert (raised[2] > 0.5).sum() == 16
+
+
+def test_rectangles_are_kept_near_their_limits_and_empty_limits_stand_for_themselves():
+    limits = [(0.0, 0.0, 10.0, 20.0), (50.0, 50.0, 60.0, 60.0)]
+    assert clipped([(-5.0, 2.0, 8.0, 30.0)], limits) == [(-1.5, 2.0, 8.0, 23.0), (50.0, 50.0, 60.0, 60.0)]

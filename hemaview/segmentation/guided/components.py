@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -15,6 +17,8 @@ _ALL_NEIGHBOURS = np.ones((3, 3, 3), dtype=np.bool_)
 
 PIECE_MARGIN = 0.15
 """How far an answer may leave its rectangle, as a share of the side and one voxel more."""
+LOOSE = 0.15
+"""How far a lesion may lie beside straight lines between two redrawn rectangles, as a share of their sides."""
 
 
 def faces_of(mask: NDArray[np.bool_]) -> Rectangle:
@@ -54,6 +58,18 @@ def slice_rectangles(mask: NDArray[np.bool_], *, grow: float = 1.0, least_share:
             (columns.start - 0.5 - grow, rows.start - 0.5 - grow, columns.stop - 0.5 + grow, rows.stop - 0.5 + grow)
         )
     return _join_overlapping(found)
+
+
+def clipped(rectangles: Sequence[Rectangle], limits: Sequence[Rectangle]) -> list[Rectangle]:
+    """The parts of ``rectangles`` that lie in ``limits`` or just beside; a limit that holds none stands for itself."""
+    found: list[Rectangle] = []
+    for limit in limits:
+        across, down = LOOSE * (limit[2] - limit[0]), LOOSE * (limit[3] - limit[1])
+        a0, b0, a1, b1 = limit[0] - across, limit[1] - down, limit[2] + across, limit[3] + down
+        parts = [(max(i0, a0), max(j0, b0), min(i1, a1), min(j1, b1)) for i0, j0, i1, j1 in rectangles]
+        parts = [part for part in parts if part[2] - part[0] >= 2 and part[3] - part[1] >= 2]
+        found += parts or [limit]
+    return found
 
 
 def keep_lesion(

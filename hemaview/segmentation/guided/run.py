@@ -17,6 +17,7 @@ from hemaview.segmentation.guided.canvas import Canvas, Region
 from hemaview.segmentation.guided.coarse_answer import CoarseAnswer, likeness
 from hemaview.segmentation.guided.coarse_guide import CoarseGuide
 from hemaview.segmentation.guided.components import (
+    clipped,
     faces_of,
     keep_lesion,
     near_rectangle,
@@ -47,8 +48,6 @@ _DEPTH_LIMIT = "The depth reached its limit; check the first and last slice and 
 
 
 _GUESSED = "The extent was guessed from the point alone; check every slice, or draw a box round the haematoma."
-LOOSE = 0.15
-"""How far a lesion may lie beside straight lines between two redrawn rectangles, as a share of their sides."""
 _LEAST_LIKENESS = 0.85
 """Dice, away from drawn slices, between the coarse answers with and without them; below it they misled the network."""
 _REVIEW = 0.3
@@ -344,18 +343,6 @@ def _fills(probability: NDArray[np.float32], inside: Region) -> bool:
     """Whether an answer fills enough of its box to be believed."""
     held = probability[inside]
     return bool(np.count_nonzero(held > 0.5) >= _LEAST_FILL * held.size)
-
-
-def clipped(rectangles: Sequence[Rectangle], limits: Sequence[Rectangle]) -> list[Rectangle]:
-    """The parts of ``rectangles`` that lie in ``limits`` or just beside; a limit that holds none stands for itself."""
-    found: list[Rectangle] = []
-    for limit in limits:
-        across, down = LOOSE * (limit[2] - limit[0]), LOOSE * (limit[3] - limit[1])
-        a0, b0, a1, b1 = limit[0] - across, limit[1] - down, limit[2] + across, limit[3] + down
-        parts = [(max(i0, a0), max(j0, b0), min(i1, a1), min(j1, b1)) for i0, j0, i1, j1 in rectangles]
-        parts = [part for part in parts if part[2] - part[0] >= 2 and part[3] - part[1] >= 2]
-        found += parts or [limit]
-    return found
 
 
 def _whole(regions: Sequence[Region]) -> Region:
