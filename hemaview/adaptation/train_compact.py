@@ -131,13 +131,20 @@ def train_fine(options: argparse.Namespace) -> None:
 
 
 def blend(options: argparse.Namespace) -> None:
-    """Write the mean of several weight files of one network: steadier than any of them on other data."""
+    """Write the weighted mean of several weight files of one network: steadier than any of them on other data.
+
+    The fine network's image encoder may be mixed in other shares than what reads the prompts and draws the mask.
+    """
     states = [_read_weights(path) for path in options.weights]
     net: nn.Module = CoarseNet() if options.role == "coarse" else TinySam()
-    mean = {
-        name: sum(state[name] for state in states) / len(states) if first.is_floating_point() else first
-        for name, first in states[0].items()
-    }
+    even = [1 / len(states)] * len(states)
+    shares = options.shares or even
+    encoder_shares = options.encoder_shares or shares
+    mean = {}
+    for name, first in states[0].items():
+        own = encoder_shares if name.startswith("image_encoder") else shares
+        parts = [share * state[name] for share, state in zip(own, states, strict=True)]
+        mean[name] = torch.stack(parts).sum(dim=0) if first.is_floating_point() else first
     net.load_state_dict(mean)
     with safe_open(options.weights[-1], "pt") as last:
         metadata = dict(last.metadata())
@@ -233,6 +240,8 @@ def _parser() -> argparse.ArgumentParser:
     mix.add_argument("role", choices=("coarse", "fine"))
     mix.add_argument("weights", type=Path, nargs="+")
     mix.add_argument("--out", type=Path, required=True)
+    mix.add_argument("--shares", type=float, nargs="+", help="share of each file; default even")
+    mix.add_argument("--encoder-shares", type=float, nargs="+", help="share of each file in the image encoder")
     measure = commands.add_parser("score", help="measure a pair of weights on held-out samples")
     measure.add_argument("folder", type=Path)
     measure.add_argument("--coarse", type=Path, required=True)

@@ -225,3 +225,21 @@ def test_scoring_names_every_prompt_and_asks_all_weights_the_same(shards):
     assert all(0 <= row.dice <= 1 for row in rows)
     assert -1 <= calibration.correlation <= 1
     assert rows[0].prompt in table(rows, calibration)
+
+
+def test_blend_takes_shares_of_its_own_for_the_image_encoder(tmp_path):
+    torch.manual_seed(0)
+    nets = TinySam(), TinySam()
+    for number, net in enumerate(nets):
+        save_weights(net, tmp_path / f"{number}.safetensors", {"role": "fine"})
+    files = [str(tmp_path / f"{number}.safetensors") for number in range(2)]
+    out = tmp_path / "mean.safetensors"
+    shares = ["--shares", "0.25", "0.75", "--encoder-shares", "1", "0"]
+    assert main(["blend", "fine", *files, "--out", str(out), *shares]) == 0
+    states = [net.state_dict() for net in nets]
+    encoder = next(name for name in states[0] if name.startswith("image_encoder") and name.endswith("weight"))
+    decoder = "mask_decoder.mask_tokens.weight"
+    with safe_open(out, "pt") as stored:
+        assert torch.allclose(stored.get_tensor(encoder).float(), states[0][encoder], atol=2e-3)
+        expected = 0.25 * states[0][decoder] + 0.75 * states[1][decoder]
+        assert torch.allclose(stored.get_tensor(decoder).float(), expected, atol=4e-3)
