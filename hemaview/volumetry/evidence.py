@@ -21,6 +21,9 @@ class _Engine(Protocol):
     @property
     def sha256(self) -> str: ...
 
+    @property
+    def adapter(self) -> str: ...
+
 
 class _Box(Protocol):
     def index_bounds(self, geometry: Geometry) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
@@ -29,6 +32,15 @@ class _Box(Protocol):
 class _Prompt(Protocol):
     @property
     def boxes(self) -> Sequence[_Box]: ...
+
+    @property
+    def slice_boxes(self) -> Sequence[object]: ...
+
+    @property
+    def points(self) -> Sequence[object]: ...
+
+    @property
+    def fixed(self) -> Sequence[object]: ...
 
 
 class ProbabilityMap(Protocol):
@@ -61,7 +73,8 @@ class Evidence:
 
     ``mean_probability`` inside the mask; ``shell_entropy``, the mean binary entropy in bits within two voxels
     of its surface; ``soft_excess`` = (sum of p - voxels) / voxels; ``box_fill`` = mask / volume of the boxes. NaN when
-    the mask is empty. ``engine`` and ``engine_sha256`` say which model it was.
+    the mask is empty, the last also without a box. ``engine``, ``engine_sha256`` and ``adapter`` say which model it was; ``one_box`` tells that
+    a single box was all it was asked with.
     """
 
     engine: str
@@ -70,6 +83,8 @@ class Evidence:
     shell_entropy: float
     soft_excess: float
     box_fill: float
+    one_box: bool = True
+    adapter: str = ""
 
     @classmethod
     def of(cls, segmentation: ProbabilityMap) -> Evidence:
@@ -83,8 +98,12 @@ class Evidence:
             box = float(sum(np.prod(upper - lower) for lower, upper in bounds))
             soft = float(probability.sum(dtype=np.float64))
             inside = float(probability[mask].mean(dtype=np.float64))
-            numbers = (inside, _shell_entropy(probability, mask), soft / voxels - 1, voxels / box)
-        return cls(segmentation.engine.name, segmentation.engine.sha256, *numbers)
+            fill = voxels / box if box else float("nan")
+            numbers = (inside, _shell_entropy(probability, mask), soft / voxels - 1, fill)
+        prompt = segmentation.prompt
+        one_box = len(prompt.boxes) == 1 and not (prompt.slice_boxes or prompt.points or prompt.fixed)
+        engine = segmentation.engine
+        return cls(engine.name, engine.sha256, *numbers, one_box=one_box, adapter=engine.adapter)
 
 
 def _in_steps(probability: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:

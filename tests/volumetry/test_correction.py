@@ -15,7 +15,7 @@ from hemaview.adaptation.fit_correction import (
 )
 from hemaview.errors import ModelError
 from hemaview.imaging import Geometry, LabelMap, Modality, Volume
-from hemaview.segmentation import BoxPrompt, EngineInfo, Prompt, Segmentation
+from hemaview.segmentation import BoxPrompt, EngineInfo, FixedSlice, PointPrompt, Prompt, Segmentation
 from hemaview.volumetry import Evidence, corrected_volume, load_corrections, readings, save_corrections
 from hemaview.volumetry.correction import FEATURES, measure_features
 
@@ -196,6 +196,8 @@ def test_an_untouched_mask_is_corrected(scene, corrections):
     ("change", "said"),
     [
         ({"edited": True}, "edited by hand"),
+        ({"evidence": {"adapter": "Site B (0123456789ab)"}}, "without an adapter"),
+        ({"evidence": {"one_box": False}}, "single box alone"),
         ({"segmentation": None}, "not made by a model"),
         ({"volume": None}, "modality is unknown"),
         ({"modality": Modality.UNKNOWN}, "modality is unknown"),
@@ -224,6 +226,23 @@ def test_every_refusal_has_its_reason(scene, corrections, change, said):
     assert reading.interval_ml is None
     assert said in reading.reason
     assert reading.reason.endswith(".")
+
+
+def test_a_mask_from_more_than_one_box_is_not_corrected(scene, corrections):
+    made = scene.segmentation
+    box, other = made.prompt.boxes[0], BoxPrompt((0.0, 0.0, 0.0), (5.0, 5.0, 5.0))
+    slice_mask = np.zeros(scene.mask.array.shape[1:], np.bool_)
+    asked = (
+        Prompt(boxes=(box,), points=(PointPrompt((30.0, 32.0, 20.0)),)),
+        Prompt(boxes=(box, other)),
+        Prompt(boxes=(box,), slice_boxes=(other,)),
+        Prompt(boxes=(box,), fixed=(FixedSlice(5, slice_mask),)),
+        Prompt(points=(PointPrompt((30.0, 32.0, 20.0)),)),
+    )
+    for prompt in asked:
+        reading = corrected_volume(scene.mask, replace(made, prompt=prompt), scene.volume, False, corrections)
+        assert reading.value_ml is None
+        assert "single box alone" in reading.reason
 
 
 def test_empty_mask_is_zero_with_a_word(scene, corrections):
