@@ -73,8 +73,8 @@ class Evidence:
 
     ``mean_probability`` inside the mask; ``shell_entropy``, the mean binary entropy in bits within two voxels
     of its surface; ``soft_excess`` = (sum of p - voxels) / voxels; ``box_fill`` = mask / volume of the boxes. NaN when
-    the mask is empty, the last also without a box. ``engine``, ``engine_sha256`` and ``adapter`` say which model it was; ``one_box`` tells that
-    a single box was all it was asked with.
+    the mask is empty, the last also without a box. ``engine``, ``engine_sha256`` and ``adapter`` say which model it
+    was; ``one_box`` tells that a single box was all it was asked with.
     """
 
     engine: str
