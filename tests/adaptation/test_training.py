@@ -76,7 +76,8 @@ def test_evidence_never_contradicts_the_truth_at_its_points(shards):
     rng = np.random.default_rng(8)
     crops, targets = coarse_batch(rng, shards, 12, told=1.0)
     evidence = crops[:, 2]
-    assert bool((evidence.abs().amax((1, 2, 3)) > 0.5).all())
+    # A rectangle asked for where there is no lesion says nothing.
+    assert int((evidence.abs().amax((1, 2, 3)) > 0.5).sum()) >= 9
     assert -1 <= float(evidence.min()) < 0 < float(evidence.max()) <= 1
     assert float(targets[evidence > 0.9].mean()) > float(targets[evidence < -0.9].mean()) + 0.4
     untold, _ = coarse_batch(rng, shards, 3, told=0.0)
