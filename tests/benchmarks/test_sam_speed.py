@@ -15,7 +15,7 @@ import pytest
 pytestmark = [pytest.mark.benchmark, pytest.mark.slow]
 
 _SCRIPT = """
-import json, resource, sys, time
+import json, sys, time
 import torch
 
 torch.set_num_threads(1)
@@ -32,6 +32,14 @@ for name, parameter in net.named_parameters():
         torch.nn.init.normal_(parameter, std=0.02)
 picture = torch.rand(1024, 1024, generator=torch.Generator().manual_seed(1))
 found = {"seconds": []}
+
+
+def peak_kb():
+    # What getrusage says begins with the peak of the process that started this one.
+    if sys.platform != "linux":
+        return 0
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
 
 
 def timed(work):
@@ -60,9 +68,9 @@ else:
         found["seconds"].append(seconds)
     found["longest_without_a_check"] = sorted(gaps[len(gaps) // 2 :])[-1]
     box, nothing = torch.tensor([300.0, 300.0, 700.0, 600.0]), (torch.zeros(0, 2), torch.zeros(0))
-    found["peak_before_decoder"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found["peak_before_decoder"] = peak_kb()
     found["decoder"] = min(timed(lambda: network.decode([embedding], [box], [nothing]))[0] for _ in range(3))
-found["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+found["peak"] = peak_kb()
 torch.save(embedding.clone(), target)
 print(json.dumps(found))
 """
@@ -102,7 +110,7 @@ def test_time_is_at_most_0_55_of_the_original(measured):
     assert ours / stock <= 0.55
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="peak memory is read from getrusage")
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
 def test_memory_is_at_most_0_35_of_the_original(measured):
     stock, ours = measured["stock"]["peak"], measured["ours"]["peak_before_decoder"]
     print(f"\npeak memory of the process {ours / 1024:.0f} MB of {stock / 1024:.0f} MB: {ours / stock:.2f}")

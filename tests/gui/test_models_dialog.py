@@ -383,7 +383,7 @@ def test_every_control_can_be_reached_with_tab_and_has_a_name(show, make_adapter
     assert dialog.cards["medsam"].download.accessibleName() == "Download MedSAM ViT-B"
 
 
-def test_nothing_is_cut_off(show, make_adapter):
+def test_nothing_is_cut_off(show, make_adapter, qtbot):
     AdapterStore().add(make_adapter("b"))
     dialog = show()
     dialog.cards["medsam"].strip.show_error("A long sentence. " * 12)
@@ -392,7 +392,8 @@ def test_nothing_is_cut_off(show, make_adapter):
         assert card.mapTo(dialog, QPoint(card.width(), 0)).x() <= dialog.width()
         for text in card.findChildren(WrappedLabel):
             if text.isVisible():
-                assert text.height() >= text.heightForWidth(text.width()), text.text()
+                # Wrapped text takes its final height a few events after the window has its width.
+                qtbot.waitUntil(lambda text=text: text.height() >= text.heightForWidth(text.width()))
         for button in card.findChildren(QPushButton):
             if button.isVisible():
                 assert button.width() >= button.sizeHint().width()
