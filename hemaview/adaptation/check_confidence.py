@@ -36,8 +36,8 @@ def measure(engine: Segmenter, cases: int) -> NDArray[np.float64]:
             mask = found.mask().array
             for k, confidence in enumerate(found.slice_confidence, start=found.region[0].start):
                 if np.isfinite(confidence):
-                    overlap = np.count_nonzero(mask[k] & truth.array[k])
-                    union = np.count_nonzero(mask[k] | truth.array[k])
+                    overlap = int(np.count_nonzero(mask[k] & truth.array[k]))
+                    union = int(np.count_nonzero(mask[k] | truth.array[k]))
                     pairs.append((float(confidence), overlap / max(1, union)))
     return np.array(pairs)
 
