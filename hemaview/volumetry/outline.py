@@ -17,8 +17,8 @@ class Diameters:
     ``a``/``b`` are lengths in mm. ``a_ends``/``b_ends`` are their end points, (2, 2), as continuous
     pixel positions (column, row) with centres at integers. Both ends of A are corners of the outline. B is
     at right angles to A and as long as the mask's caliper extent; it stands where the mask bulges
-    farthest from A's middle line, so at least one of its ends is a corner of the outline, the other
-    lies on the caliper's opposite jaw.
+    farthest from A's middle line, so at least one of its ends is a corner of the outline or the middle of a
+    flat edge, the other lies on the caliper's opposite jaw.
     """
 
     a: float
