@@ -78,8 +78,8 @@ def test_a_stopped_run_goes_on_to_the_same_end(toy, tmp_path):
 def test_a_run_with_minutes_ends_by_the_clock(toy, tmp_path):
     _, loop = toy.toy_loop(tmp_path, Plan(0.02, steps=None, minutes=0.01, batch=8, check_every=5))
     progress = loop.run()
-    assert progress.minutes >= 0.01
-    assert progress.ended in ("planned", "early")
+    # On a quick computer it stops improving, and so stops early, before its time is up.
+    assert progress.ended == ("planned" if progress.minutes >= 0.01 else "early")
 
 
 def test_the_state_of_another_run_and_a_damaged_one_are_refused(toy, tmp_path):
