@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from hemaview.segmentation.compact.crops import FINE_SIZE
 from hemaview.segmentation.compact.encoder import TinyEncoder
-from hemaview.segmentation.sam_modeling import MaskDecoder, PromptEncoder, TwoWayTransformer
+from hemaview.segmentation.paired_decoder import PairedMaskDecoder
+from hemaview.segmentation.sam_modeling import PromptEncoder, TwoWayTransformer
 
 PROMPT_LOGIT_LIMIT = 8.0
 """Logits of the mask prompt are clamped to plus or minus this value."""
@@ -15,35 +16,6 @@ PROMPT_LOGIT_LIMIT = 8.0
 
 Points = tuple[Tensor, Tensor]
 """Coordinates (B, N, 2) as x, y in crop pixels (centres at integers) and labels (B, N): 1 lesion, 0 not, -1 none."""
-
-
-class PairedMaskDecoder(MaskDecoder):
-    """segment-anything's decoder for a batch of images with one prompt each (MedSAM's batching change).
-
-    The original repeats one image's embedding for each of its prompts; here both come in equal number.
-    """
-
-    def predict_masks(
-        self,
-        image_embeddings: Tensor,
-        image_pe: Tensor,
-        sparse_prompt_embeddings: Tensor,
-        dense_prompt_embeddings: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        """Masks (B, tokens, 4 h, 4 w) and their predicted IoU (B, tokens)."""
-        batch = sparse_prompt_embeddings.shape[0]
-        tokens = torch.cat([self.iou_token.weight, self.mask_tokens.weight]).unsqueeze(0).expand(batch, -1, -1)
-        tokens = torch.cat((tokens, sparse_prompt_embeddings), dim=1)
-        source = image_embeddings.expand(batch, -1, -1, -1) + dense_prompt_embeddings
-        positions = image_pe.expand(batch, -1, -1, -1)
-        _, width, rows, columns = source.shape
-        decoded, source = self.transformer(source, positions, tokens)
-        source = source.transpose(1, 2).reshape(batch, width, rows, columns)
-        upscaled = self.output_upscaling(source)
-        # Only the single-mask token is trained and used; the other three would cost time for nothing.
-        kernel = self.output_hypernetworks_mlps[0](decoded[:, 1]).unsqueeze(1)
-        masks = (kernel @ upscaled.flatten(2)).view(batch, 1, *upscaled.shape[2:])
-        return masks, self.iou_prediction_head(decoded[:, 0])
 
 
 class TinySam(nn.Module):

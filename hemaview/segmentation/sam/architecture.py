@@ -10,7 +10,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from hemaview.segmentation.sam.paired_decoder import PairedMaskDecoder
+from hemaview.segmentation.paired_decoder import PairedMaskDecoder
 from hemaview.segmentation.sam_modeling import (
     ImageEncoderViT,
     PromptEncoder,

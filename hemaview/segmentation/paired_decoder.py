@@ -1,4 +1,4 @@
-"""segment-anything's mask decoder for as many images as prompts, as MedSAM is trained and run."""
+"""segment-anything's mask decoder for as many images as prompts, as MedSAM and the compact model are run."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from hemaview.segmentation.sam_modeling import MaskDecoder
 class PairedMaskDecoder(MaskDecoder):
     """Same parameters as ``MaskDecoder``; image embedding n belongs to prompt n, or one embedding to all prompts.
 
-    The original repeats every embedding for every prompt. Only the single-mask token is answered, because MedSAM
-    trains and uses no other.
+    The original repeats every embedding for every prompt. Only the single-mask token is answered: neither model
+    trains or uses another.
     """
 
     def predict_masks(
