@@ -12,8 +12,9 @@ from hemaview.segmentation.adapters import read_adapter
 from hemaview.segmentation.compact.slices import CompactSlices
 from hemaview.segmentation.compact.weights import load_coarse, load_fine
 from hemaview.segmentation.contract import BoxPrompt, EngineInfo, Segmenter
-from hemaview.segmentation.guided.coarse_guide import MOST_THREADS, CoarseGuide
+from hemaview.segmentation.guided.coarse_guide import CoarseGuide
 from hemaview.segmentation.guided.engine import GuidedSegmenter
+from hemaview.segmentation.guided.small_network import MOST_THREADS
 from hemaview.segmentation.registry import ModelRecord
 
 

@@ -11,10 +11,9 @@ from hemaview.imaging import Volume
 from hemaview.segmentation.compact import crops
 from hemaview.segmentation.compact.frame import Frame
 from hemaview.segmentation.compact.tiny_sam import TinySam
-from hemaview.segmentation.device import use_threads
 from hemaview.segmentation.guided.coarse_answer import CoarseAnswer
-from hemaview.segmentation.guided.coarse_guide import MOST_THREADS
 from hemaview.segmentation.guided.protocols import Check, SliceAnswer, SliceQuestion, Window2D
+from hemaview.segmentation.guided.small_network import SmallNetwork
 
 BATCH = 4
 """Questions per pass of the network: few enough that slices stream evenly."""
@@ -24,12 +23,7 @@ class CompactSlices:
     """The fine network, on one thread at a time; a pass can be cancelled between any two of its layers."""
 
     def __init__(self, net: TinySam, threads: int | None = None) -> None:
-        self._net = net
-        self._threads = threads or min(torch.get_num_threads(), MOST_THREADS)
-        self._check: Check = _never
-        for module in net.modules():
-            if not list(module.children()):
-                module.register_forward_pre_hook(self._before_layer)
+        self._network = SmallNetwork(net, threads)
 
     def open(self, volume: Volume) -> CompactSession:
         """Get ready for a scan."""
@@ -39,16 +33,9 @@ class CompactSlices:
         self, batch: Tensor, boxes: Tensor, prompts: Tensor | None, points: tuple[Tensor, Tensor] | None, check: Check
     ) -> tuple[Tensor, Tensor]:
         """One pass: ``TinySam.forward``."""
-        use_threads(self._threads)
-        self._check = check
-        try:
-            logits, confidence = self._net(batch, boxes, prompts, points)
+        with self._network.stopped_by(check) as net:
+            logits, confidence = net(batch, boxes, prompts, points)
             return torch.as_tensor(logits), torch.as_tensor(confidence)
-        finally:
-            self._check = _never
-
-    def _before_layer(self, *_: object) -> None:
-        self._check()
 
 
 class CompactSession:
@@ -107,7 +94,3 @@ def _points(
             coordinates[number, slot, 1] = placement.rows.to_crop(j)
             labels[number, slot] = int(positive)
     return coordinates, labels
-
-
-def _never() -> None:
-    """The check while nobody can cancel."""

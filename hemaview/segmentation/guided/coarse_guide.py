@@ -11,26 +11,18 @@ from hemaview.segmentation.compact.coarse import CoarseNet
 from hemaview.segmentation.compact.crops import Placement3D
 from hemaview.segmentation.compact.frame import Frame
 from hemaview.segmentation.compact.weights import load_coarse
-from hemaview.segmentation.device import use_threads
 from hemaview.segmentation.guided.box import Box
 from hemaview.segmentation.guided.coarse_answer import CoarseAnswer
 from hemaview.segmentation.guided.protocols import Check
+from hemaview.segmentation.guided.small_network import SmallNetwork
 from hemaview.segmentation.registry import DEFAULT_ENGINE, model_records
-
-MOST_THREADS = 4
-"""More cores than this do not make so small a network faster."""
 
 
 class CoarseGuide:
     """Runs the coarse network on one thread at a time; a run can be cancelled between any two of its layers."""
 
     def __init__(self, net: CoarseNet, threads: int | None = None) -> None:
-        self._net = net
-        self._threads = threads or min(torch.get_num_threads(), MOST_THREADS)
-        self._check: Check = _never
-        for module in net.modules():
-            if not list(module.children()):
-                module.register_forward_pre_hook(self._before_layer)
+        self._network = SmallNetwork(net, threads)
 
     @classmethod
     def bundled(cls) -> CoarseGuide:
@@ -49,20 +41,8 @@ class CoarseGuide:
     ) -> CoarseAnswer:
         """What the network sees in a box; ``evidence`` paints what is known onto its grid."""
         crop, placement = frame.coarse_crop(box)
-        use_threads(self._threads)
-        self._check = check
-        try:
-            with torch.inference_mode():
-                if evidence is not None:
-                    crop = torch.cat([crop, evidence(placement)[None]])
-                batch = crop[None].contiguous(memory_format=torch.channels_last_3d)
-                return CoarseAnswer(self._net(batch)[0].contiguous(), placement, crop[0])
-        finally:
-            self._check = _never
-
-    def _before_layer(self, *_: object) -> None:
-        self._check()
-
-
-def _never() -> None:
-    """The check while nobody can cancel."""
+        with self._network.stopped_by(check) as net, torch.inference_mode():
+            if evidence is not None:
+                crop = torch.cat([crop, evidence(placement)[None]])
+            batch = crop[None].contiguous(memory_format=torch.channels_last_3d)
+            return CoarseAnswer(net(batch)[0].contiguous(), placement, crop[0])
