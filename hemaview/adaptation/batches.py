@@ -30,7 +30,10 @@ from hemaview.segmentation.guided.components import slice_rectangles
 
 OPEN_SHARE = 0.2
 """Share of coarse samples whose depth is only guessed."""
-_LEAST_AREA = 12
+JITTER = (0.02, 0.06, 0.11)
+"""How far a side of a slice's box may lie from the lesion's, as a share of the box, inwards and outwards."""
+LEAST_AREA = 12
+"""Pixels that a slice's lesion has at least to be asked about."""
 _WIDER_SHARE = 0.6
 """Share of tumour cores whose mask is widened by a pixel in the plane: readers draw outside of what shines."""
 _CROSS = np.array([[[0, 1, 0], [1, 1, 1], [0, 1, 0]]], dtype=np.bool_)
@@ -167,7 +170,7 @@ def box_batch(rng: np.random.Generator, shards: Sequence[Shard], size: int) -> F
         k = _pick_slice(rng, sample.mask)
         if k is None:
             continue
-        lower, upper = _slice_faces(rng, sample, k)
+        lower, upper = slice_faces(rng, sample.mask, k)
         items.append(_fine_item(rng, sample, k, lower, upper, None))
     return _collate(items)
 
@@ -214,7 +217,7 @@ def _items_from_truth(
     for _ in range(count):
         k = _pick_slice(rng, sample.mask)
         if k is not None:
-            lower, upper = _slice_faces(rng, sample, k, whole_share=0.05)
+            lower, upper = slice_faces(rng, sample.mask, k, whole_share=0.05)
             items.append(_fine_item(rng, sample, k, lower, upper, (logits, placement)))
     return items
 
@@ -260,27 +263,27 @@ def with_points(rng: np.random.Generator, batch: FineBatch, model: FineModel | N
 
 def _pick_slice(rng: np.random.Generator, mask: NDArray[np.bool_]) -> int | None:
     areas = mask.sum(axis=(1, 2))
-    candidates = np.flatnonzero(areas >= _LEAST_AREA)
+    candidates = np.flatnonzero(areas >= LEAST_AREA)
     return int(rng.choice(candidates)) if len(candidates) else None
 
 
-def _slice_faces(
-    rng: np.random.Generator, sample: Sample, k: int, whole_share: float = 0.15
+def slice_faces(
+    rng: np.random.Generator, mask: NDArray[np.bool_], k: int, whole_share: float = 0.15
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Faces (rows, columns) of a box on slice ``k``: the slice's lesion, one piece of it, or the 3D box's rectangle."""
     if rng.random() < whole_share:
-        lower, upper = mask_faces(sample.mask)
+        lower, upper = mask_faces(mask)
         lower, upper = lower[1:], upper[1:]
     else:
-        picture = sample.mask[k]
+        picture = mask[k]
         labels, count = ndimage.label(picture, structure=np.ones((3, 3)))
         if count > 1 and rng.random() < 0.6:
             sizes = np.bincount(labels.ravel())[1:]
-            sizes = np.where(sizes >= _LEAST_AREA, sizes, 0)
+            sizes = np.where(sizes >= LEAST_AREA, sizes, 0)
             if sizes.sum():
                 picture = labels == 1 + int(rng.choice(count, p=sizes / sizes.sum()))
         lower, upper = mask_faces(picture)
-    return moved(rng, lower, upper, float(rng.choice([0.02, 0.06, 0.11])))
+    return moved(rng, lower, upper, float(rng.choice(JITTER)))
 
 
 def _fine_item(

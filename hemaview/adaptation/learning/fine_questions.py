@@ -7,10 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor, nn
 
-from hemaview.adaptation.batches import cut_2d, mask_faces, moved
+from hemaview.adaptation.batches import JITTER, LEAST_AREA, cut_2d, mask_faces, moved, slice_faces
 from hemaview.adaptation.learning.questions import Batch, Question, dice_of
 from hemaview.adaptation.training import fine_loss
 from hemaview.imaging import LabelMap, Volume
@@ -22,9 +21,6 @@ from hemaview.segmentation.guided.components import slice_rectangles
 Coarse = Callable[[Tensor], Tensor]
 """(1, channels, 24, 48, 48) crop to (1, 24, 48, 48) logits."""
 
-_JITTER = (0.02, 0.06, 0.11)
-"""How far a side of a box may lie from the lesion's, as a share of the box, inwards and outwards."""
-_LEAST_AREA = 12
 _NEAR = 0.15
 """What an answer may hold round its rectangle, as a share of the side and one voxel more: so it is in use."""
 
@@ -46,7 +42,7 @@ class FineTrainee:
             k = _pick_slice(rng, truth)
             if k is None:
                 break
-            lower, upper = _slice_faces(rng, truth, k)
+            lower, upper = slice_faces(rng, truth, k)
             found.append(_question(frame, truth, k, lower, upper, None))
         return found
 
@@ -100,7 +96,7 @@ class FineTrainee:
             if len(found) >= count:
                 break
             lower, upper = mask_faces(truth)
-            lower, upper = moved(rng, lower, upper, float(rng.choice(_JITTER)))
+            lower, upper = moved(rng, lower, upper, float(rng.choice(JITTER)))
             box = Box(_triple(lower), _triple(upper))
             crop, placement = frame.coarse_crop(box)
             with torch.inference_mode():
@@ -151,27 +147,8 @@ def _question(
 
 def _pick_slice(rng: np.random.Generator, truth: NDArray[np.bool_]) -> int | None:
     areas = truth.sum(axis=(1, 2))
-    candidates = np.flatnonzero(areas >= min(_LEAST_AREA, areas.max()))
+    candidates = np.flatnonzero(areas >= min(LEAST_AREA, areas.max()))
     return int(rng.choice(candidates)) if len(candidates) else None
-
-
-def _slice_faces(
-    rng: np.random.Generator, truth: NDArray[np.bool_], k: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Faces (row, column) on slice ``k`` of its lesion, of one of its pieces, or of the whole lesion's box."""
-    if rng.random() < 0.15:
-        lower, upper = mask_faces(truth)
-        lower, upper = lower[1:], upper[1:]
-    else:
-        picture = truth[k]
-        labels, count = ndimage.label(picture, structure=np.ones((3, 3)))
-        if count > 1 and rng.random() < 0.6:
-            sizes = np.bincount(labels.ravel())[1:]
-            sizes = np.where(sizes >= _LEAST_AREA, sizes, 0)
-            if sizes.sum():
-                picture = labels == 1 + int(rng.choice(count, p=sizes / sizes.sum()))
-        lower, upper = mask_faces(picture)
-    return moved(rng, lower, upper, float(rng.choice(_JITTER)))
 
 
 def _triple(values: NDArray[np.float64]) -> tuple[float, float, float]:
