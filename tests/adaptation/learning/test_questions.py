@@ -1,5 +1,8 @@
 """What the networks learn from is what they see in use."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -16,7 +19,11 @@ from hemaview.segmentation.compact.coarse import CoarseNet
 from hemaview.segmentation.compact.slices import CompactSlices
 from hemaview.segmentation.compact.tiny_sam import TinySam
 from hemaview.segmentation.guided.protocols import SliceQuestion
-from hemaview.segmentation.sam.architecture import SamArchitecture, build_sam
+from hemaview.segmentation.sam.architecture import build_sam
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "segmentation"))
+
+from tiny_checkpoint import TINY_SAM
 
 
 @pytest.fixture(scope="module")
@@ -134,17 +141,7 @@ def test_a_method_without_a_place_is_refused():
 @pytest.fixture
 def tiny_sam():
     torch.manual_seed(1)
-    architecture = SamArchitecture(
-        image_size=64,
-        width=32,
-        depth=2,
-        heads=2,
-        window=3,
-        global_blocks=(1,),
-        prompt_width=32,
-        decoder_mlp=64,
-    )
-    return build_sam(architecture).eval().requires_grad_(False)
+    return build_sam(TINY_SAM).eval().requires_grad_(False)
 
 
 def test_medsam_learns_its_decoder_from_slices_encoded_once(scan, tiny_sam):

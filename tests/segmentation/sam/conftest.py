@@ -1,36 +1,31 @@
 """A Segment Anything model of random numbers, small enough to run in milliseconds, and a scan for it."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from hemaview.imaging import Geometry, Volume
-from hemaview.segmentation.sam.architecture import SamArchitecture, build_sam
+from hemaview.segmentation.sam.architecture import build_sam
 
-_TINY = SamArchitecture(
-    image_size=64,
-    width=32,
-    depth=2,
-    heads=2,
-    window=3,
-    global_blocks=(1,),
-    prompt_width=32,
-    decoder_mlp=64,
-    iou_width=32,
-)
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tiny_checkpoint import TINY_SAM
 
 
 @pytest.fixture(scope="session")
 def tiny():
     """The sizes of the model the tests run: 64 px, two blocks, one of them with windows that need padding."""
-    return _TINY
+    return TINY_SAM
 
 
 @pytest.fixture(scope="session")
 def make_sam():
     """A network of random numbers; its position tables are filled too, whose zeros would hide a wrong one."""
 
-    def make(architecture=_TINY, seed=0):
+    def make(architecture=TINY_SAM, seed=0):
         torch.manual_seed(seed)
         net = build_sam(architecture)
         for name, parameter in net.named_parameters():
