@@ -153,6 +153,8 @@ def fingerprint(volume: Volume) -> str:
     digest = hashlib.blake2b(digest_size=16)
     geometry = volume.geometry
     digest.update(repr((geometry.size, geometry.spacing, geometry.origin, geometry.direction)).encode())
+    if geometry.slice_positions is not None:
+        digest.update(repr(geometry.slice_positions).encode())
     digest.update(volume.array.dtype.str.encode())
     digest.update(volume.array.data)
     return digest.hexdigest()
@@ -230,18 +232,27 @@ def _boxes(entries: Sequence[Mapping[str, Any]]) -> tuple[BoxPrompt, ...]:
 
 
 def geometry_to_json(geometry: Geometry) -> dict[str, Any]:
-    """Size, spacing, origin and direction in SimpleITK's order; JSON keeps every float exactly."""
+    """Size, spacing, origin and direction in SimpleITK's order, uneven slices' places; JSON keeps floats exactly."""
+    uneven = {} if geometry.slice_positions is None else {"slice_positions": list(geometry.slice_positions)}
     return {
         "size": list(geometry.size),
         "spacing": list(geometry.spacing),
         "origin": list(geometry.origin),
         "direction": list(geometry.direction),
+        **uneven,
     }
 
 
 def geometry_from_json(data: Mapping[str, Any]) -> Geometry:
     """Inverse of ``geometry_to_json``."""
-    return Geometry(tuple(data["size"]), tuple(data["spacing"]), tuple(data["origin"]), tuple(data["direction"]))
+    positions = data.get("slice_positions")
+    return Geometry(
+        tuple(data["size"]),
+        tuple(data["spacing"]),
+        tuple(data["origin"]),
+        tuple(data["direction"]),
+        None if positions is None else tuple(positions),
+    )
 
 
 def _to_bytes(probability: NDArray[np.float32]) -> bytes:

@@ -13,6 +13,7 @@ from hemaview.errors import ScanError
 AXIS_LETTERS = (("R", "L"), ("A", "P"), ("I", "S"))
 """For x, y, z of the LPS frame: the letter in the negative and in the positive direction."""
 
+_EVEN_MM = 1e-6
 _UNIT_TOLERANCE = 1e-4
 _ORTHOGONAL_TOLERANCE = 1e-4
 
@@ -27,14 +28,19 @@ class Geometry:
     orthogonal: a gantry tilt or a sheared affine is carried exactly. ``origin`` is the centre of voxel
     (0, 0, 0).
 
+    ``slice_positions`` is None for evenly spaced slices. Otherwise it holds the place of every slice's centre
+    along axis k, in mm from slice 0, first 0 and rising; ``spacing[2]`` is then their mean step. An even list is
+    stored as None, so two equal grids always compare equal.
+
     Raises ``ScanError`` for a size below 1, a spacing that is not finite and positive, a non-unit
-    direction column, or axes that span no volume.
+    direction column, axes that span no volume, or slice positions that do not rise from 0.
     """
 
     size: tuple[int, int, int]
     spacing: tuple[float, float, float]
     origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
     direction: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+    slice_positions: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", tuple(int(n) for n in self.size))
@@ -54,6 +60,19 @@ class Geometry:
         columns = self.axes
         if np.max(np.abs(np.linalg.norm(columns, axis=0) - 1)) > _UNIT_TOLERANCE or abs(np.linalg.det(columns)) < 1e-3:
             raise ScanError("The scan's axes are not valid directions; export it again from the scanner or PACS.")
+        if self.slice_positions is not None:
+            self._take_slice_positions(np.asarray(self.slice_positions, dtype=np.float64))
+
+    def _take_slice_positions(self, positions: NDArray[np.float64]) -> None:
+        steps = np.diff(positions)
+        if positions.shape != (self.size[2],) or positions[0] != 0 or not np.all(steps > 0):
+            raise ScanError("The scan's slice positions do not follow each other; export it again from the PACS.")
+        if len(steps) == 0 or np.max(np.abs(positions - np.arange(len(positions)) * steps.mean())) <= _EVEN_MM:
+            object.__setattr__(self, "slice_positions", None)
+            return
+        object.__setattr__(self, "slice_positions", tuple(float(p) for p in positions))
+        if abs(self.spacing[2] - steps.mean()) > _EVEN_MM:
+            raise ScanError("The scan's slice spacing is not the mean of its slice steps; export it again.")
 
     @classmethod
     def from_affine(cls, affine: ArrayLike, size: tuple[int, int, int]) -> Geometry:
@@ -83,7 +102,11 @@ class Geometry:
 
     @cached_property
     def affine(self) -> NDArray[np.float64]:
-        """(4, 4) matrix from (i, j, k, 1), voxel centres at integers, to LPS mm. Treat as read-only."""
+        """(4, 4) matrix from (i, j, k, 1), voxel centres at integers, to LPS mm. Treat as read-only.
+
+        On an uneven grid it is the grid of the mean step that shares the first and the last slice: right for
+        axes, tilt and extent, not for the place of a slice. ``index_to_lps`` and ``volume_ml`` know the slices.
+        """
         matrix = np.eye(4)
         matrix[:3, :3] = self.axes * np.asarray(self.spacing)
         matrix[:3, 3] = self.origin
@@ -92,19 +115,68 @@ class Geometry:
 
     @cached_property
     def inverse_affine(self) -> NDArray[np.float64]:
-        """(4, 4) matrix from LPS mm to continuous (i, j, k, 1). Treat as read-only."""
+        """(4, 4) matrix from LPS mm to continuous (i, j, k, 1), the inverse of ``affine``. Treat as read-only."""
         matrix = np.asarray(np.linalg.inv(self.affine), dtype=np.float64)
         matrix.setflags(write=False)
         return matrix
 
     @property
+    def is_uneven(self) -> bool:
+        """Whether the distance from slice to slice changes along the scan."""
+        return self.slice_positions is not None
+
+    @cached_property
+    def slice_places_mm(self) -> NDArray[np.float64]:
+        """(slices,) place of every slice's centre along axis k in mm, slice 0 at 0. Treat as read-only."""
+        if self.slice_positions is None:
+            places = np.arange(self.size[2], dtype=np.float64) * self.spacing[2]
+        else:
+            places = np.array(self.slice_positions, dtype=np.float64)
+        places.setflags(write=False)
+        return places
+
+    @cached_property
+    def slice_steps_mm(self) -> NDArray[np.float64]:
+        """(slices,) extent along axis k that belongs to each slice, in mm; half of the gaps on either side.
+
+        The first and the last slice reach as far outwards as inwards. Treat as read-only.
+        """
+        if self.slice_positions is None:
+            steps = np.full(self.size[2], self.spacing[2])
+        else:
+            gaps = np.diff(self.slice_places_mm)
+            steps = np.asarray((np.concatenate((gaps[:1], gaps)) + np.concatenate((gaps, gaps[-1:]))) / 2)
+        steps.setflags(write=False)
+        return steps
+
+    @property
     def voxel_volume_ml(self) -> float:
-        """|det| of the grid in mL; right for tilted and sheared grids too."""
+        """|det| of the grid in mL; right for tilted and sheared grids too, on an uneven one for the mean step.
+
+        A mask is measured with ``volume_ml``.
+        """
         return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000.0
+
+    def volume_ml(self, voxels: NDArray) -> float:
+        """Volume in mL of voxels ``[k, j, i]`` (boolean or weights) or of their counts per slice, ``(slices,)``.
+
+        Every slice counts with the extent that belongs to it: V = sum of area_k (z_k+1 - z_k-1) / 2.
+        """
+        if voxels.shape != self.shape and voxels.shape != (self.size[2],):
+            raise ValueError(f"voxels of shape {voxels.shape} do not lie on a grid of {self.shape}")
+        if voxels.ndim == 1:
+            counts = voxels
+        elif voxels.dtype == np.bool_:
+            counts = np.array([np.count_nonzero(page) for page in voxels])
+        else:
+            counts = voxels.sum(axis=(1, 2), dtype=np.float64)
+        if self.slice_positions is None:
+            return float(counts.sum()) * self.voxel_volume_ml
+        return float(np.dot(counts, self.slice_steps_mm)) / self.spacing[2] * self.voxel_volume_ml
 
     @property
     def slice_spacing_mm(self) -> float:
-        """Distance between neighbouring slices along the slice normal; the step along k minus any shear."""
+        """Distance between neighbouring slices along the slice normal, the mean one where slices are uneven."""
         normal = np.cross(self.axes[:, 0], self.axes[:, 1])
         return float(abs(np.dot(normal / np.linalg.norm(normal), self.axes[:, 2])) * self.spacing[2])
 
@@ -122,16 +194,31 @@ class Geometry:
     def index_to_lps(self, ijk: ArrayLike) -> NDArray[np.float64]:
         """LPS mm of continuous voxel indices ``(..., 3)`` in the order i, j, k; integers are voxel centres."""
         points = np.asarray(ijk, dtype=np.float64)
+        if self.slice_positions is not None:
+            points = points.copy()
+            points[..., 2] = _along(points[..., 2], np.arange(self.size[2]), self.slice_places_mm) / self.spacing[2]
         return np.asarray(points @ self.affine[:3, :3].T + self.affine[:3, 3])
 
     def lps_to_index(self, lps: ArrayLike) -> NDArray[np.float64]:
         """Continuous voxel indices (i, j, k), ``(..., 3)``, of LPS points in mm; integers are voxel centres."""
         points = np.asarray(lps, dtype=np.float64)
-        return np.asarray(points @ self.inverse_affine[:3, :3].T + self.inverse_affine[:3, 3])
+        found = np.asarray(points @ self.inverse_affine[:3, :3].T + self.inverse_affine[:3, 3])
+        if self.slice_positions is not None:
+            found[..., 2] = _along(found[..., 2] * self.spacing[2], self.slice_places_mm, np.arange(self.size[2]))
+        return found
 
     def matches(self, other: Geometry, tolerance_mm: float = 1e-2) -> bool:
-        """Whether two grids have the same size and their corners lie within ``tolerance_mm`` of each other."""
+        """Whether two grids have the same size and their voxels lie within ``tolerance_mm`` of each other."""
         if self.size != other.size:
+            return False
+        if np.max(np.abs(self.slice_places_mm - other.slice_places_mm)) > tolerance_mm:
             return False
         corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.size], indexing="ij")).reshape(3, -1).T
         return bool(np.max(np.abs(self.index_to_lps(corners) - other.index_to_lps(corners))) <= tolerance_mm)
+
+
+def _along(values: NDArray, known: NDArray, wanted: NDArray) -> NDArray[np.float64]:
+    """``values`` carried from the rising scale ``known`` to ``wanted``: linear between entries and beyond the ends."""
+    below = np.clip(np.searchsorted(known, values, side="right") - 1, 0, len(known) - 2)
+    share = (values - known[below]) / (known[below + 1] - known[below])
+    return np.asarray(wanted[below] + share * (wanted[below + 1] - wanted[below]))

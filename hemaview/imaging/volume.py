@@ -29,6 +29,8 @@ class Volume:
     ``name`` is a short label without patient data. ``notes`` are sentences for the user about what the
     reader did (replaced NaN, took the first of several time points, ...). ``attributes`` holds
     technical tags only (sequence, slice thickness, manufacturer, source format), never patient data.
+    ``not_measurable`` is a clause that says why nothing may be measured on it (a scout, a secondary capture, an
+    unknown voxel size): such a scan can be looked at only. None for a scan whose geometry can be trusted.
     """
 
     array: NDArray[np.int16] | NDArray[np.float32]
@@ -37,6 +39,7 @@ class Volume:
     name: str = "scan"
     notes: tuple[str, ...] = ()
     attributes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    not_measurable: str | None = None
 
     def __post_init__(self) -> None:
         if self.array.shape != self.geometry.shape:

@@ -107,3 +107,35 @@ def test_a_broken_affine_is_refused():
     for affine in (np.zeros((4, 4)), np.full((4, 4), np.nan), np.eye(3)):
         with pytest.raises(ScanError):
             Geometry.from_affine(affine, (2, 2, 2))
+
+
+def test_uneven_slices_are_placed_and_measured_by_their_own_steps():
+    positions = (0.0, 4.0, 8.0, 9.0, 16.0, 23.0)
+    grid = Geometry((4, 3, 6), (0.5, 0.5, 23 / 5), (1.0, 2.0, 3.0), slice_positions=positions)
+    assert grid.is_uneven
+    assert np.allclose(grid.index_to_lps([[0, 0, k] for k in range(6)])[:, 2], 3 + np.array(positions))
+    assert np.allclose(grid.index_to_lps([0, 0, 2.5]), (1, 2, 3 + 8.5))
+    assert np.allclose(grid.index_to_lps([0, 0, -0.5])[2], 3 - 2)
+    ijk = np.random.default_rng(1).uniform(-2, 8, (50, 3))
+    assert np.allclose(grid.lps_to_index(grid.index_to_lps(ijk)), ijk)
+    assert np.allclose(grid.slice_steps_mm, (4, 4, 2.5, 4, 7, 7))
+    mask = np.zeros(grid.shape, dtype=bool)
+    mask[2, 0, :2] = True
+    mask[5, 0, 0] = True
+    assert grid.volume_ml(mask) == pytest.approx((2 * 2.5 + 7) * 0.25 / 1000)
+    assert grid.volume_ml(mask.sum(axis=(1, 2))) == pytest.approx(grid.volume_ml(mask))
+    assert grid.volume_ml(mask * 0.5) == pytest.approx(grid.volume_ml(mask) / 2)
+
+
+def test_even_positions_are_the_same_grid_as_none():
+    assert Geometry((2, 2, 3), (1, 1, 5), slice_positions=(0, 5, 10)) == Geometry((2, 2, 3), (1, 1, 5))
+    for wrong in ((0, 5), (1, 5, 10), (0, 5, 5), (0, 4, 9.9)):
+        with pytest.raises(ScanError):
+            Geometry((2, 2, 3), (1, 1, 5), slice_positions=wrong)
+
+
+def test_grids_of_other_slice_places_do_not_match():
+    even = Geometry((2, 2, 3), (1, 1, 5))
+    uneven = Geometry((2, 2, 3), (1, 1, 5), slice_positions=(0, 4, 10))
+    assert uneven.matches(uneven)
+    assert not even.matches(uneven)

@@ -6,9 +6,17 @@ LPS mm here and nowhere else; a file whose geometry cannot be trusted is refused
 
 from __future__ import annotations
 
-from hemaview.imaging.reading.dicom import SeriesSummary
 from hemaview.imaging.reading.masks import read_label_map
 from hemaview.imaging.reading.scans import list_series, read_scan
+from hemaview.imaging.reading.summary import SeriesSummary, StudyKey, Verdict
 from hemaview.imaging.reading.writing import write_label_map
 
-__all__ = ["SeriesSummary", "list_series", "read_label_map", "read_scan", "write_label_map"]
+__all__ = [
+    "SeriesSummary",
+    "StudyKey",
+    "Verdict",
+    "list_series",
+    "read_label_map",
+    "read_scan",
+    "write_label_map",
+]

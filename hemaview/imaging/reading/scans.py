@@ -9,14 +9,15 @@ from pathlib import Path
 from types import MappingProxyType
 
 from hemaview.errors import ScanError
-from hemaview.imaging.reading.dicom import DICOMDIR_CLASS, SeriesSummary, find_series, read_series
-from hemaview.imaging.reading.dicom_header import Instance, read_instance
-from hemaview.imaging.reading.dicom_series import kind_problem
+from hemaview.imaging.reading.dicom.header import Instance, read_instance
+from hemaview.imaging.reading.dicom.series import DICOMDIR_CLASS, find_series, read_series
+from hemaview.imaging.reading.dicom.stack import kind_problem
 from hemaview.imaging.reading.files import check_readable, incomplete, read_start
 from hemaview.imaging.reading.itk_formats import is_metaimage, is_nrrd, read_metaimage, read_nrrd
 from hemaview.imaging.reading.nifti import RawScan, is_analyze, is_nifti, read_nifti
 from hemaview.imaging.reading.pixels import guess_modality, to_scan_values
 from hemaview.imaging.reading.sources import Source, archive_sources, folder_sources, looks_like_dicom, open_archive
+from hemaview.imaging.reading.summary import SeriesSummary
 from hemaview.imaging.volume import Volume
 
 Progress = Callable[[float], None]

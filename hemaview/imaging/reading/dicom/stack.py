@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hemaview.errors import ScanError
 from hemaview.imaging.geometry import Geometry
-from hemaview.imaging.reading.dicom_header import Instance, uid_name
+from hemaview.imaging.reading.dicom.header import Instance, uid_name
 
 _MEASURABLE_CLASSES = {pydicom.uid.CTImageStorage: "CT", pydicom.uid.MRImageStorage: "MR"}
 _ENHANCED_CLASSES = {

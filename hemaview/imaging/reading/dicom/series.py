@@ -12,11 +12,12 @@ from types import MappingProxyType
 import numpy as np
 
 from hemaview.errors import ScanError
-from hemaview.imaging.reading.dicom_header import Instance, read_instance
-from hemaview.imaging.reading.dicom_pixels import read_pixels, stored_pixels
-from hemaview.imaging.reading.dicom_series import NotAStack, Stack, form_stack
+from hemaview.imaging.reading.dicom.header import Instance, read_instance
+from hemaview.imaging.reading.dicom.pixels import read_pixels, stored_pixels
+from hemaview.imaging.reading.dicom.stack import NotAStack, Stack, form_stack
 from hemaview.imaging.reading.pixels import to_scan_values
 from hemaview.imaging.reading.sources import Source
+from hemaview.imaging.reading.summary import SeriesSummary, Verdict
 from hemaview.imaging.volume import Modality, Volume
 
 Progress = Callable[[float], None]
@@ -24,27 +25,6 @@ Progress = Callable[[float], None]
 DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
 _DICOM_SUFFIXES = (".dcm", ".ima", ".dicom")
 _HEADER_SHARE = 0.4
-
-
-@dataclass(frozen=True)
-class SeriesSummary:
-    """One DICOM series: ``label`` is technical (modality, number, technique), without patient or free text.
-
-    ``images`` counts its files. ``size`` (x, y, z in voxels) is set when the series can be measured, otherwise
-    ``reason`` is a clause that says why it cannot.
-    """
-
-    uid: str
-    label: str
-    modality: str
-    images: int
-    size: tuple[int, int, int] | None
-    reason: str | None
-
-    @property
-    def measurable(self) -> bool:
-        """Whether ``read_scan`` opens it."""
-        return self.reason is None
 
 
 @dataclass(frozen=True)
@@ -101,7 +81,10 @@ def _series(uid: str, group: Sequence[Instance]) -> Series:
     except NotAStack as problem:
         reason = str(problem)
     size = stack.geometry.size if stack else None
-    return Series(SeriesSummary(uid, _label(group), group[0].modality or "?", len(group), size, reason), stack)
+    spacing = stack.geometry.spacing if stack else None
+    verdict = Verdict.MEASURABLE if stack else Verdict.REFUSED
+    modality = group[0].modality or "?"
+    return Series(SeriesSummary(uid, _label(group), modality, len(group), size, reason, verdict, spacing), stack)
 
 
 def _same_pixels(first: Instance, second: Instance) -> bool:

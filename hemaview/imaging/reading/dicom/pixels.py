@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 
 from hemaview.errors import ScanError
-from hemaview.imaging.reading.dicom_header import Instance, read_dataset, uid_name
+from hemaview.imaging.reading.dicom.header import Instance, read_dataset, uid_name
 from hemaview.imaging.reading.files import incomplete
 
 CT_AIR = -1024

@@ -1,0 +1,1 @@
+"""DICOM: from the headers of many files to the series they form, their geometry and their pixels."""
