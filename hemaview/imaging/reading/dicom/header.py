@@ -54,11 +54,23 @@ _HEADER_TAGS: list[Any] = [pydicom.tag.Tag(key) for key in _READ_KEYS]
 
 
 @dataclass(frozen=True)
-class Instance:
-    """One DICOM file. Lengths in mm, LPS; None where the header does not say or says nonsense.
+class Tile:
+    """Where one slice lies in a frame that holds many side by side; all in pixels of the frame."""
 
-    ``pixel_spacing`` is (between rows, between columns) as in DICOM. ``pixel_offset`` is the byte at which the
-    uncompressed pixels start in the file, or None when the file has to be decoded as a whole.
+    top: int
+    left: int
+    frame_rows: int
+    frame_columns: int
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One DICOM file, or after ``frames.pictures`` one picture of it.
+
+    Lengths are in mm, LPS; None where the header does not say or says nonsense. ``pixel_spacing`` is (between rows,
+    between columns) as in DICOM. ``pixel_offset`` is the byte at which the uncompressed pixels start in the file, or
+    None when the file has to be decoded as a whole. ``frames`` counts what the file says it holds; ``frame`` is the
+    picture's index among them, and ``tile`` its part of that frame (``rows`` and ``columns`` are then the tile's).
     """
 
     source: Source
@@ -98,6 +110,8 @@ class Instance:
     is_truncated: bool
     moments: dict[str, str] = field(default_factory=dict)
     technique: dict[str, str] = field(default_factory=dict)
+    frame: int = 0
+    tile: Tile | None = None
 
     @property
     def is_compressed(self) -> bool:
