@@ -70,7 +70,7 @@ def run(files: Sequence[Path] = (), *, demo: bool = False) -> int:
     window = MainWindow(default_case_root(), reopen=not files and not demo)
     window.show()
     if demo:
-        QTimer.singleShot(0, lambda: window.workflow.open_sample(segment=True))
+        QTimer.singleShot(0, lambda: window.workflow.opening.open_sample(segment=True))
     elif files:
         window.open_files([Path(f) for f in files])
     return app.exec()
@@ -109,7 +109,7 @@ def run_demo(out: Path, *, offscreen: bool = True) -> int:
         window.workflow.message.connect(lambda severity, text: problems.append(text) if severity == "error" else None)
         window.show()
         try:
-            window.workflow.open_sample(segment=True)
+            window.workflow.opening.open_sample(segment=True)
             settled = window.settle(DEMO_TIMEOUT_S)
             if problems:
                 raise HemaviewError(problems[0])

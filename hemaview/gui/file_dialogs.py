@@ -90,7 +90,7 @@ class FileDialogs:
     def _open(self, paths: list[Path], *, add: bool = False) -> None:
         if paths:
             self._folder = str(paths[0].parent)
-            self._workflow.open_paths(paths, add=add)
+            self._workflow.opening.open_paths(paths, add=add)
 
     def _export(self, title: str, name: str, kind: str, write: Callable[[Snapshot, Path], Any]) -> None:
         path = self._ask_name(title, name, kind)

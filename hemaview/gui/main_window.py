@@ -118,7 +118,7 @@ class MainWindow(QMainWindow):
 
     def open_files(self, paths: Sequence[Path]) -> None:
         """Open scans as a new case, or a case folder."""
-        self.workflow.open_paths(paths)
+        self.workflow.opening.open_paths(paths)
 
     @property
     def status_text(self) -> str:
@@ -233,7 +233,7 @@ class MainWindow(QMainWindow):
         self.start_page.open_requested.connect(table["open"].trigger)
         self.start_page.folder_requested.connect(table["open_folder"].trigger)
         self.start_page.sample_requested.connect(table["sample"].trigger)
-        self.start_page.case_requested.connect(flow.open_case)
+        self.start_page.case_requested.connect(flow.opening.open_case)
         self.scans.scan_chosen.connect(flow.activate_scan)
         self.volumes.copy_requested.connect(self._copy_volumes)
         self.volumes.draw_requested.connect(table["tool_box"].trigger)
@@ -263,7 +263,7 @@ class MainWindow(QMainWindow):
             "open": self._files.open_scan,
             "open_folder": self._files.open_folder,
             "add_scan": self._files.add_scan,
-            "sample": flow.open_sample,
+            "sample": flow.opening.open_sample,
             "close_case": flow.close_case,
             "export_stl": self._files.export_stl,
             "export_mask": self._files.export_mask,
@@ -383,7 +383,7 @@ class MainWindow(QMainWindow):
     def _reopen_interrupted(self) -> None:
         cases = interrupted_cases(self.workflow.case_root)
         if cases and self.case is None and not self.workflow.is_busy:
-            self.workflow.open_case(cases[0], interrupted=True)
+            self.workflow.opening.open_case(cases[0], interrupted=True)
 
     def _save_picture(self) -> None:
         try:

@@ -7,7 +7,7 @@ the shared view state and the panels follow.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,11 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from hemaview.case import Case, CaseChange, ChangeKind, Snapshot
-from hemaview.case.sample import load_sample
 from hemaview.errors import HemaviewError
 from hemaview.gui.derivation import Derivation
 from hemaview.gui.engine_choice import EngineChoice, EngineSource, keep_choice, read_choice
+from hemaview.gui.opening import Opening
 from hemaview.gui.prompt_flow import PromptFlow
-from hemaview.gui.scan_content import scan_looks
-from hemaview.gui.scan_reading import ReadScan, ScansRead, read_scans
 from hemaview.gui.segmentation_run import SegmentationRun
 from hemaview.gui.session import SessionMark
 from hemaview.gui.slice_review import SliceReview
@@ -36,7 +34,6 @@ from hemaview.volumetry import Reading, TadaMeasurement
 
 _log = logging.getLogger(__name__)
 
-CASE_JOURNAL = "journal.jsonl"
 NOTHING_FOUND = "Nothing was found here; draw a box closer round the haematoma or paint with the brush."
 
 
@@ -81,6 +78,7 @@ class Workflow(QObject):
         bundled = partial(engine_source, EngineChoice()) if self.engine_choice != EngineChoice() else None
         self.segmentation = SegmentationRun(partial(engine_source, self.engine_choice), state, self, fallback=bundled)
         self.prompts = PromptFlow(self)
+        self.opening = Opening(self)
         self.segmentation.finished.connect(self._on_segmented)
         self.segmentation.failed.connect(self._on_failed)
         self.segmentation.engine_changed.connect(self._on_engine)
@@ -92,10 +90,10 @@ class Workflow(QObject):
         self._derivation.mesh_changed.connect(self.mesh_changed)
         self._derivation.head_changed.connect(self.head_changed)
         self._derivation.failed.connect(self._on_failed)
-        self._tasks = TaskQueue(self)
-        self._tasks.changed.connect(self.task_changed)
-        self._tasks.failed.connect(self._on_failed)
-        self._tasks.dropped.connect(_close_if_case)
+        self.tasks = TaskQueue(self)
+        self.tasks.changed.connect(self.task_changed)
+        self.tasks.failed.connect(self._on_failed)
+        self.tasks.dropped.connect(_close_if_case)
 
     # Looking
 
@@ -113,7 +111,7 @@ class Workflow(QObject):
     @property
     def is_waited_for(self) -> bool:
         """Whether something runs that ``cancel`` would stop."""
-        return self.segmentation.running or self._tasks.is_busy
+        return self.segmentation.running or self.tasks.is_busy
 
     @property
     def engine(self) -> EngineInfo | None:
@@ -133,76 +131,7 @@ class Workflow(QObject):
         self._wanted = EngineChoice(name, adapter)
         self.segmentation.use_engine(partial(self._engine_source, self._wanted))
 
-    # Opening
-
-    def open_paths(self, paths: Sequence[Path], *, add: bool = False, then: Callable[[], None] | None = None) -> None:
-        """Open scans as a new case, or add them to the open one; a case folder is reopened."""
-        paths = [Path(p) for p in paths]
-        if not paths:
-            return
-        if len(paths) == 1 and (paths[0] / CASE_JOURNAL).is_file():
-            self.open_case(paths[0])
-            return
-        label = f"Opening {paths[0].name}" if len(paths) == 1 else f"Opening {len(paths)} scans"
-
-        def opened(found: ScansRead) -> None:
-            if not self._take_scans(found.scans, add=add):
-                return
-            for note in found.scans[0].volume.notes[:1]:
-                self.message.emit("info", note)
-            if found.problems:
-                self.message.emit("error", found.problems[0])
-            if then is not None:
-                then()
-
-        self._tasks.run(Task(label, lambda report: read_scans(paths, report), opened, replaceable=True))
-
-    def open_case(self, directory: Path, *, interrupted: bool = False) -> None:
-        """Reopen a case; ``interrupted`` says that it was open when the program ended without closing it."""
-
-        def opened(case: Case) -> None:
-            self._show_case(case)
-            for note in case.notes[:1]:
-                self.message.emit("warning", note)
-            if interrupted and not case.notes:
-                self.message.emit(
-                    "info", "HEMAVIEW was not closed properly last time; this is the case as you left it."
-                )
-
-        def work(report: Report) -> Case:
-            case = Case.open(directory, progress=report)
-            for scan in case.scans:
-                if scan.volume is not None:
-                    scan_looks(scan.volume)
-            try:
-                report(1.0)
-            except HemaviewError:
-                case.close()
-                raise
-            return case
-
-        if self._case is not None and self._case.directory == directory.absolute():
-            return
-        quiet: Callable[[str], None] | None = (lambda sentence: None) if interrupted else None
-        self._tasks.run(Task("Opening the case", work, opened, quiet, replaceable=True))
-
-    def open_sample(self, *, segment: bool = False) -> None:
-        """Open the sample phantom as a new case; ``segment`` also draws its box once the model is loaded."""
-        try:
-            sample = load_sample()
-        except HemaviewError as error:
-            self.message.emit("error", str(error))
-            return
-
-        def draw() -> None:
-            if self._case is not None and self.state.geometry is not None:
-                lower, upper = sample.box.index_bounds(self.state.geometry)
-                self.state.set_cursor(np.round((lower + upper) / 2))
-                if segment:
-                    self._when_ready = sample.box
-                    self._segment_waiting()
-
-        self.open_paths([sample.scan], then=draw)
+    # Showing
 
     def close_case(self) -> None:
         """Close the case and show the start page."""
@@ -229,8 +158,8 @@ class Workflow(QObject):
 
     def cancel(self) -> None:
         """Stop what the user waits for."""
-        if self._tasks.is_busy:
-            self._tasks.cancel()
+        if self.tasks.is_busy:
+            self.tasks.cancel()
         elif self.segmentation.running:
             self.segmentation.cancel()
             self.message.emit("info", "Segmentation cancelled; adjust the box to run it again.")
@@ -254,7 +183,7 @@ class Workflow(QObject):
             else:
                 self.message.emit("info", f"Saved {path.name} in {path.parent}.")
 
-        self._tasks.run(Task(label, lambda report: write(snapshot), written))
+        self.tasks.run(Task(label, lambda report: write(snapshot), written))
 
     def import_mask(self, path: Path) -> None:
         """Replace the mask by one from a file on the same grid; can be undone."""
@@ -271,37 +200,20 @@ class Workflow(QObject):
             self.segmentation.cancel()
             self.attempt(lambda case: case.replace_mask(mask))
 
-        self._tasks.run(Task(f"Reading {path.name}", work, read))
+        self.tasks.run(Task(f"Reading {path.name}", work, read))
 
     def close(self) -> None:
         """Stop every worker, wait for it, and give the case free."""
         self.segmentation.cancel()
         self.segmentation.worker.close()
         self._derivation.close()
-        self._tasks.close()
+        self.tasks.close()
         self._release_case()
 
     # The case
 
-    def _take_scans(self, scans: Sequence[ReadScan], *, add: bool) -> bool:
-        case = self._case if add else None
-        try:
-            fresh = case is None
-            if case is None:
-                case = Case.create(self.case_root)
-            for scan in scans:
-                case.add_scan(scan.path, scan.volume, series_uid=scan.series_uid, digest=scan.digest)
-            case.set_active_scan(case.scans[-len(scans)].id)
-        except HemaviewError as error:
-            self.message.emit("error", str(error))
-            if fresh and case is not None:
-                case.close()
-            return False
-        if fresh:
-            self._show_case(case)
-        return True
-
-    def _show_case(self, case: Case) -> None:
+    def show_case(self, case: Case) -> None:
+        """Show another case instead of the one that is open."""
         self._release_case()
         self._case = case
         self._shown = None
@@ -417,6 +329,11 @@ class Workflow(QObject):
         self.engine_changed.emit(info, problem)
         if problem:
             self.message.emit("error", problem)
+        self._segment_waiting()
+
+    def segment_when_ready(self, box: BoxPrompt) -> None:
+        """Segment a box now, or as soon as the model is loaded."""
+        self._when_ready = box
         self._segment_waiting()
 
     def _segment_waiting(self) -> None:

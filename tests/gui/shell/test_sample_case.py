@@ -12,7 +12,7 @@ from hemaview.volumetry import ReadingKind
 
 def test_the_sample_opens_with_its_box_segmented_by_the_bundled_model(open_window):
     window = open_window(engine_loader=load_engine).window
-    window.workflow.open_sample(segment=True)
+    window.workflow.opening.open_sample(segment=True)
     assert window.settle(240)
     sample = load_sample()
     truth = read_label_map(sample.truth, window.state.geometry).array

@@ -1,0 +1,120 @@
+"""What the user opens: scans become a case or join one, a case folder or the sample comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtCore import QObject
+
+from hemaview.case import Case
+from hemaview.case.sample import load_sample
+from hemaview.errors import HemaviewError
+from hemaview.gui.scan_content import scan_looks
+from hemaview.gui.scan_reading import ReadScan, ScansRead, read_scans
+from hemaview.gui.task_thread import Report, Task
+
+if TYPE_CHECKING:
+    from hemaview.gui.workflow import Workflow
+
+CASE_JOURNAL = "journal.jsonl"
+
+
+class Opening(QObject):
+    """The part of the workflow that opens; what is opened last is what the user sees."""
+
+    def __init__(self, workflow: Workflow) -> None:
+        super().__init__(workflow)
+        self._flow = workflow
+
+    def open_paths(self, paths: Sequence[Path], *, add: bool = False, then: Callable[[], None] | None = None) -> None:
+        """Open scans as a new case, or add them to the open one; a case folder is reopened."""
+        paths = [Path(p) for p in paths]
+        if not paths:
+            return
+        if len(paths) == 1 and (paths[0] / CASE_JOURNAL).is_file():
+            self.open_case(paths[0])
+            return
+        label = f"Opening {paths[0].name}" if len(paths) == 1 else f"Opening {len(paths)} scans"
+
+        def opened(found: ScansRead) -> None:
+            if not self._take_scans(found.scans, add=add):
+                return
+            for note in found.scans[0].volume.notes[:1]:
+                self._flow.message.emit("info", note)
+            if found.problems:
+                self._flow.message.emit("error", found.problems[0])
+            if then is not None:
+                then()
+
+        self._flow.tasks.run(Task(label, lambda report: read_scans(paths, report), opened, replaceable=True))
+
+    def open_case(self, directory: Path, *, interrupted: bool = False) -> None:
+        """Reopen a case; ``interrupted`` says that it was open when the program ended without closing it."""
+
+        def opened(case: Case) -> None:
+            self._flow.show_case(case)
+            for note in case.notes[:1]:
+                self._flow.message.emit("warning", note)
+            if interrupted and not case.notes:
+                self._flow.message.emit(
+                    "info", "HEMAVIEW was not closed properly last time; this is the case as you left it."
+                )
+
+        if self._flow.case is not None and self._flow.case.directory == directory.absolute():
+            return
+        quiet: Callable[[str], None] | None = (lambda sentence: None) if interrupted else None
+        self._flow.tasks.run(
+            Task("Opening the case", lambda report: _read_case(directory, report), opened, quiet, replaceable=True)
+        )
+
+    def open_sample(self, *, segment: bool = False) -> None:
+        """Open the sample phantom as a new case; ``segment`` also draws its box once the model is loaded."""
+        try:
+            sample = load_sample()
+        except HemaviewError as error:
+            self._flow.message.emit("error", str(error))
+            return
+
+        def draw() -> None:
+            state = self._flow.state
+            if self._flow.case is not None and state.geometry is not None:
+                lower, upper = sample.box.index_bounds(state.geometry)
+                state.set_cursor(np.round((lower + upper) / 2))
+                if segment:
+                    self._flow.segment_when_ready(sample.box)
+
+        self.open_paths([sample.scan], then=draw)
+
+    def _take_scans(self, scans: Sequence[ReadScan], *, add: bool) -> bool:
+        case = self._flow.case if add else None
+        try:
+            fresh = case is None
+            if case is None:
+                case = Case.create(self._flow.case_root)
+            for scan in scans:
+                case.add_scan(scan.path, scan.volume, series_uid=scan.series_uid, digest=scan.digest)
+            case.set_active_scan(case.scans[-len(scans)].id)
+        except HemaviewError as error:
+            self._flow.message.emit("error", str(error))
+            if fresh and case is not None:
+                case.close()
+            return False
+        if fresh:
+            self._flow.show_case(case)
+        return True
+
+
+def _read_case(directory: Path, report: Report) -> Case:
+    case = Case.open(directory, progress=report)
+    for scan in case.scans:
+        if scan.volume is not None:
+            scan_looks(scan.volume)
+    try:
+        report(1.0)
+    except HemaviewError:
+        case.close()
+        raise
+    return case
