@@ -7,15 +7,14 @@ import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, BinaryIO, Literal
 
 import pydicom
 import pydicom.config
 import pydicom.uid
-from pydicom.dataelem import RawDataElement
-from pydicom.dataset import FileDataset
+from pydicom.dataset import Dataset, FileDataset
 
+from hemaview.imaging.reading.dicom.elements import decimal, floats, integer, text, texts, value
 from hemaview.imaging.reading.sources import Source, looks_like_dicom
 
 # pydicom quotes header values in its log, among them names and dates of birth.
@@ -23,7 +22,8 @@ logging.getLogger("pydicom").addHandler(logging.NullHandler())
 logging.getLogger("pydicom").propagate = False
 
 PIXEL_DATA = 0x7FE00010
-_SIEMENS_MOSAIC_COUNT = (0x0019, 0x100A)
+_SIEMENS_CREATOR, _SIEMENS_COUNT = (0x0019, 0x0010), (0x0019, 0x100A)
+_UIH_CREATOR, _UIH_COUNT = (0x0065, 0x0010), (0x0065, 0x1050)
 _ENCAPSULATED = ("1.2.840.10008.1.2.4.", "1.2.840.10008.1.2.5")
 _PLAIN_SYNTAXES = (
     "",
@@ -31,11 +31,6 @@ _PLAIN_SYNTAXES = (
     pydicom.uid.ExplicitVRLittleEndian,
     pydicom.uid.ExplicitVRBigEndian,
 )
-_TEXT_VRS = {"CS", "DS", "IS", "UI", "SH", "LO", "TM"}
-_BINARY_TAGS = {
-    "Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
-    "PixelPaddingValue", "PixelPaddingRangeLimit", "DiffusionBValue",
-}  # fmt: skip
 _LENGTH_FIELD_32 = (b"OB", b"OW", b"UN", b"OF", b"OD", b"OL", b"OV")
 
 _READ_KEYS: tuple[Any, ...] = (
@@ -48,7 +43,7 @@ _READ_KEYS: tuple[Any, ...] = (
     "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "NumberOfFrames",
     "RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence", "PixelPaddingValue",
     "PixelPaddingRangeLimit", "LossyImageCompression", "PerFrameFunctionalGroupsSequence",
-    pydicom.tag.Tag(0x0019, 0x0010), pydicom.tag.Tag(*_SIEMENS_MOSAIC_COUNT),
+    _SIEMENS_CREATOR, _SIEMENS_COUNT, _UIH_CREATOR, _UIH_COUNT,
 )  # fmt: skip
 _HEADER_TAGS: list[Any] = [pydicom.tag.Tag(key) for key in _READ_KEYS]
 
@@ -68,9 +63,10 @@ class Instance:
     """One DICOM file, or after ``frames.pictures`` one picture of it.
 
     Lengths are in mm, LPS; None where the header does not say or says nonsense. ``pixel_spacing`` is (between rows,
-    between columns) as in DICOM. ``pixel_offset`` is the byte at which the uncompressed pixels start in the file, or
-    None when the file has to be decoded as a whole. ``frames`` counts what the file says it holds; ``frame`` is the
-    picture's index among them, and ``tile`` its part of that frame (``rows`` and ``columns`` are then the tile's).
+    between columns) as in DICOM. ``pixel_offset`` is the byte at which the pixels or their fragments start in the
+    file, None when the file has to be parsed as a whole; ``pixel_length`` is None for fragments. ``frames`` counts what
+    the file says it holds; ``frame`` is the picture's index among them, and ``tile`` its part of that frame (``rows``
+    and ``columns`` are then the tile's).
     """
 
     source: Source
@@ -189,7 +185,7 @@ def _locate_pixels(stream: BinaryIO, dataset: FileDataset, syntax: str) -> tuple
     else:
         return True, None, None
     if length == 0xFFFFFFFF:
-        return True, None, None
+        return True, offset, None
     return length > 0, offset, length
 
 
@@ -202,50 +198,49 @@ def _instance(
     length: int | None,
     file_size: int,
 ) -> Instance:
-    allocated = _integer(dataset, "BitsAllocated") or 0
-    stored = _integer(dataset, "BitsStored") or allocated
-    signed = _integer(dataset, "PixelRepresentation") == 1
-    high_bit = _integer(dataset, "HighBit")
-    mosaic = _text(dataset, (0x0019, 0x0010)).startswith("SIEMENS") and (_siemens_mosaic_count(dataset) or 0) > 1
-    image_type = tuple(part.upper() for part in _texts(dataset, "ImageType"))
+    allocated = integer(dataset, "BitsAllocated") or 0
+    stored = integer(dataset, "BitsStored") or allocated
+    signed = integer(dataset, "PixelRepresentation") == 1
+    high_bit = integer(dataset, "HighBit")
+    image_type = tuple(part.upper() for part in texts(dataset, "ImageType"))
     return Instance(
         source=source,
-        sop_class=_text(dataset, "SOPClassUID") or str(dataset.file_meta.get("MediaStorageSOPClassUID", "")),
-        sop_instance=_text(dataset, "SOPInstanceUID"),
-        series_uid=_text(dataset, "SeriesInstanceUID"),
-        modality=_text(dataset, "Modality").upper(),
-        series_number=_integer(dataset, "SeriesNumber"),
-        instance_number=_integer(dataset, "InstanceNumber"),
+        sop_class=text(dataset, "SOPClassUID") or str(dataset.file_meta.get("MediaStorageSOPClassUID", "")),
+        sop_instance=text(dataset, "SOPInstanceUID"),
+        series_uid=text(dataset, "SeriesInstanceUID"),
+        modality=text(dataset, "Modality").upper(),
+        series_number=integer(dataset, "SeriesNumber"),
+        instance_number=integer(dataset, "InstanceNumber"),
         image_type=image_type,
-        position=_floats(dataset, "ImagePositionPatient", 3),
-        orientation=_floats(dataset, "ImageOrientationPatient", 6),
-        pixel_spacing=_floats(dataset, "PixelSpacing", 2),
-        slice_thickness=_float(dataset, "SliceThickness"),
-        rows=_integer(dataset, "Rows") or 0,
-        columns=_integer(dataset, "Columns") or 0,
-        samples=_integer(dataset, "SamplesPerPixel") or 1,
-        photometric=_text(dataset, "PhotometricInterpretation").upper(),
+        position=floats(dataset, "ImagePositionPatient", 3),
+        orientation=floats(dataset, "ImageOrientationPatient", 6),
+        pixel_spacing=floats(dataset, "PixelSpacing", 2),
+        slice_thickness=decimal(dataset, "SliceThickness"),
+        rows=integer(dataset, "Rows") or 0,
+        columns=integer(dataset, "Columns") or 0,
+        samples=integer(dataset, "SamplesPerPixel") or 1,
+        photometric=text(dataset, "PhotometricInterpretation").upper(),
         bits_allocated=allocated,
         bits_stored=stored,
         high_bit=high_bit if high_bit is not None else stored - 1,
         signed=signed,
-        frames=_integer(dataset, "NumberOfFrames") or 1,
+        frames=integer(dataset, "NumberOfFrames") or 1,
         is_enhanced="PerFrameFunctionalGroupsSequence" in dataset,
-        is_mosaic=mosaic or "MOSAIC" in image_type,
+        is_mosaic="MOSAIC" in image_type or tiles_in_frame(dataset) > 1,
         has_pixels=has_pixels,
         has_lookup="ModalityLUTSequence" in dataset,
-        slope=_float(dataset, "RescaleSlope"),
-        intercept=_float(dataset, "RescaleIntercept"),
-        rescale_type=_text(dataset, "RescaleType").upper(),
+        slope=decimal(dataset, "RescaleSlope"),
+        intercept=decimal(dataset, "RescaleIntercept"),
+        rescale_type=text(dataset, "RescaleType").upper(),
         padding=_padding(dataset, signed),
-        is_lossy=_text(dataset, "LossyImageCompression") == "01",
+        is_lossy=text(dataset, "LossyImageCompression") == "01",
         syntax=syntax,
         is_big_endian=not dataset.is_little_endian,
         pixel_offset=offset,
         pixel_length=length,
         is_truncated=offset is not None and length is not None and offset + length > file_size,
         moments={
-            name: _text(dataset, key)
+            name: text(dataset, key)
             for name, key in (
                 ("echo", "EchoTime"),
                 ("b-value", "DiffusionBValue"),
@@ -270,73 +265,35 @@ def _instance(
                 ("kernel", "ConvolutionKernel"),
                 ("kv", "KVP"),
             )
-            if (value := "/".join(_texts(dataset, key)))
+            if (value := "/".join(texts(dataset, key)))
         },
     )
 
 
-def _siemens_mosaic_count(dataset: FileDataset) -> int | None:
-    element = dataset.get(_SIEMENS_MOSAIC_COUNT)
-    value = element.value if element is not None else None
-    if isinstance(value, bytes):  # unknown private VR in an implicit file
-        return int.from_bytes(value[:2], "little")
-    return int(value) if isinstance(value, int | float | str) and str(value).isdigit() else None
+def tiles_in_frame(dataset: Dataset) -> int:
+    """How many slices a Siemens mosaic or a United Imaging grid says it holds side by side; 0 where it does not say."""
+    if _SIEMENS_COUNT in dataset and text(dataset, _SIEMENS_CREATOR).startswith("SIEMENS"):
+        return _private_integer(dataset, _SIEMENS_COUNT)
+    if _UIH_COUNT in dataset and text(dataset, _UIH_CREATOR) == "Image Private Header":
+        return _private_integer(dataset, _UIH_COUNT)
+    return 0
 
 
-_tag = lru_cache(maxsize=None)(pydicom.tag.Tag)
-
-
-def _value(dataset: FileDataset, key: Any) -> Any:
+def _private_integer(dataset: Dataset, key: tuple[int, int]) -> int:
+    number = value(dataset, key)
+    if isinstance(number, bytes):  # nothing in an implicit file says what kind of number it is
+        digits = number.strip(b" \0")
+        number = digits if digits.isdigit() else int.from_bytes(number[:2], "little")
     try:
-        element = dataset.get(_tag(key))
-        return None if element is None else element.value
-    except Exception:  # one damaged element must not hide the others
-        return None
-
-
-def _texts(dataset: FileDataset, key: Any) -> tuple[str, ...]:
-    # Decoding the raw text here takes a tenth of pydicom's conversion, which matters for hundreds of files.
-    raw = dataset.get_item(_tag(key))
-    if isinstance(raw, RawDataElement) and key not in _BINARY_TAGS and (raw.VR is None or raw.VR in _TEXT_VRS):
-        words = (raw.value or b"").decode("latin-1").split("\\")
-        return tuple(text for word in words if (text := word.strip(" \0")))
-    value = _value(dataset, key)
-    if value is None or isinstance(value, bytes):
-        return ()
-    parts = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-    return tuple(text for part in parts if (text := str(part).strip()))
-
-
-def _text(dataset: FileDataset, key: Any) -> str:
-    parts = _texts(dataset, key)
-    return parts[0] if parts else ""
-
-
-def _floats(dataset: FileDataset, key: str, count: int) -> tuple[float, ...] | None:
-    try:
-        numbers = tuple(float(part) for part in _texts(dataset, key))
-    except ValueError:
-        return None
-    return numbers if len(numbers) == count and all(abs(n) < 1e6 for n in numbers) else None
-
-
-def _float(dataset: FileDataset, key: str) -> float | None:
-    numbers = _floats(dataset, key, 1)
-    return numbers[0] if numbers else None
-
-
-def _integer(dataset: FileDataset, key: str) -> int | None:
-    raw = dataset.get_item(_tag(key)) if key in _BINARY_TAGS else None
-    if isinstance(raw, RawDataElement) and raw.VR in (None, "US") and raw.value is not None and len(raw.value) == 2:
-        return int.from_bytes(raw.value, "little" if raw.is_little_endian else "big")
-    number = _float(dataset, key)
-    return None if number is None else int(number)
+        return int(number)
+    except (TypeError, ValueError):
+        return 0
 
 
 def _padding(dataset: FileDataset, signed: bool) -> tuple[int, int] | None:
     """Lowest and highest stored value that mean "no data here", in the pixels' own signedness."""
-    limits = [n for key in ("PixelPaddingValue", "PixelPaddingRangeLimit") if (n := _integer(dataset, key)) is not None]
-    if not limits or _value(dataset, "PixelPaddingValue") in (None, ""):
+    limits = [n for key in ("PixelPaddingValue", "PixelPaddingRangeLimit") if (n := integer(dataset, key)) is not None]
+    if not limits or value(dataset, "PixelPaddingValue") in (None, ""):
         return None
     if signed:
         limits = [n - 65536 if n > 32767 else n for n in limits]
