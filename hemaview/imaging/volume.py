@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from types import MappingProxyType
 
 import numpy as np
@@ -12,14 +11,9 @@ from numpy.typing import NDArray
 
 from hemaview.errors import ScanError
 from hemaview.imaging.geometry import Geometry
-
-
-class Modality(StrEnum):
-    """What made the scan; it decides the default window and which volume correction applies."""
-
-    MR = "MR"
-    CT = "CT"
-    UNKNOWN = "unknown"
+from hemaview.imaging.modality import Modality as Modality
+from hemaview.imaging.sequence import SequenceGuess
+from hemaview.imaging.study import StudyKey
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +25,9 @@ class Volume:
     technical tags only (sequence, slice thickness, manufacturer, source format), never patient data.
     ``not_measurable`` is a clause that says why nothing may be measured on it (a scout, a secondary capture, an
     unknown voxel size): such a scan can be looked at only. None for a scan whose geometry can be trusted.
+    ``sequence`` is what kind of scan it is, as guessed or as the user said, and ``study`` the examination it is from.
+    ``hounsfield`` is False where the values are known to be grey levels and not HU whatever the modality, True where
+    they are known to be HU, None where the modality tells.
     """
 
     array: NDArray[np.int16] | NDArray[np.float32]
@@ -40,6 +37,9 @@ class Volume:
     notes: tuple[str, ...] = ()
     attributes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     not_measurable: str | None = None
+    sequence: SequenceGuess = field(default_factory=SequenceGuess)
+    study: StudyKey = field(default_factory=StudyKey)
+    hounsfield: bool | None = None
 
     def __post_init__(self) -> None:
         if self.array.shape != self.geometry.shape:
@@ -47,6 +47,11 @@ class Volume:
         if self.array.dtype not in (np.dtype(np.int16), np.dtype(np.float32)):
             raise ScanError(f"The scan's pixel type {self.array.dtype} is not supported inside HEMAVIEW.")
         object.__setattr__(self, "array", np.ascontiguousarray(self.array))
+
+    @property
+    def is_hounsfield(self) -> bool:
+        """Whether it is a CT whose values are HU, so that CT windows and limits mean something."""
+        return self.modality is Modality.CT and self.hounsfield is not False
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from hemaview.imaging.study import StudyKey as StudyKey
 
 
 class Verdict(StrEnum):
@@ -12,21 +14,6 @@ class Verdict(StrEnum):
     MEASURABLE = "measurable"
     VIEWABLE = "viewable only"
     REFUSED = "refused"
-
-
-@dataclass(frozen=True)
-class StudyKey:
-    """Whose scan it is and of which examination, without names.
-
-    ``patient`` and ``study`` are hexadecimal digests: equal for the same patient and study, and they tell nobody who
-    that is. ``date`` is the study's date as YYYYMMDD or empty, ``description`` the study's technical description
-    when it is one of a known kind, else empty.
-    """
-
-    patient: str = ""
-    study: str = ""
-    date: str = ""
-    description: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,7 +40,7 @@ class SeriesSummary:
     plane: str = ""
     sequence: str = ""
     notes: tuple[str, ...] = ()
-    study: StudyKey = StudyKey()
+    study: StudyKey = field(default_factory=StudyKey)
 
     @property
     def measurable(self) -> bool:
