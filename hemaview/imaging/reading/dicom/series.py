@@ -29,15 +29,16 @@ _HEADER_SHARE = 0.4
 
 @dataclass(frozen=True)
 class Series:
-    """A series and the stack its images form, if they do."""
+    """A series, the stack its images form, if they do, and every image it was found in."""
 
     summary: SeriesSummary
     stack: Stack | None
+    instances: tuple[Instance, ...] = ()
 
 
 def find_series(sources: Sequence[Source], progress: Progress | None = None) -> tuple[Series, ...]:
     """All series among ``sources`` in the order of their numbers; files that are not DICOM are passed over."""
-    return _group(_read_headers(sources, progress)[0])
+    return group_series(_read_headers(sources, progress)[0])
 
 
 def _read_headers(sources: Sequence[Source], progress: Progress | None) -> tuple[list[Instance], list[Source]]:
@@ -60,8 +61,8 @@ def _read_headers(sources: Sequence[Source], progress: Progress | None) -> tuple
     return instances, damaged
 
 
-def _group(instances: Iterable[Instance]) -> tuple[Series, ...]:
-    """Instances grouped by SeriesInstanceUID, each group diagnosed."""
+def group_series(instances: Iterable[Instance]) -> tuple[Series, ...]:
+    """Instances grouped by SeriesInstanceUID, each group diagnosed, in the order of their numbers."""
     groups: dict[str, list[Instance]] = {}
     for instance in instances:
         groups.setdefault(instance.series_uid, []).append(instance)
@@ -84,7 +85,9 @@ def _series(uid: str, group: Sequence[Instance]) -> Series:
     spacing = stack.geometry.spacing if stack else None
     verdict = Verdict.MEASURABLE if stack else Verdict.REFUSED
     modality = group[0].modality or "?"
-    return Series(SeriesSummary(uid, _label(group), modality, len(group), size, reason, verdict, spacing), stack)
+    return Series(
+        SeriesSummary(uid, _label(group), modality, len(group), size, reason, verdict, spacing), stack, tuple(group)
+    )
 
 
 def _same_pixels(first: Instance, second: Instance) -> bool:
@@ -131,7 +134,7 @@ def read_series(
     """
     headers = (lambda share: progress(_HEADER_SHARE * share)) if progress else None
     instances, damaged = _read_headers(sources, headers)
-    found = _group(instances)
+    found = group_series(instances)
     if not found:
         what = f"no intact DICOM image ('{damaged[0].name}' is damaged)" if damaged else "no DICOM image"
         raise ScanError(f"'{where}' holds {what}; choose the folder that holds the scan or copy it again.")

@@ -1,0 +1,86 @@
+"""Looking through dropped paths for scans, reading headers only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from hemaview.imaging.catalogue.arranging import arrange
+from hemaview.imaging.catalogue.contents import Catalogue, LeftOut, SeriesItem
+from hemaview.imaging.catalogue.looking import Kind, Look, look_at
+from hemaview.imaging.catalogue.places import places_of
+from hemaview.imaging.catalogue.whole_scans import whole_scan_items, without_second_halves
+from hemaview.imaging.reading.dicom.header import Instance
+from hemaview.imaging.reading.dicom.series import Series, group_series
+from hemaview.imaging.reading.sources import Source
+
+ScanProgress = Callable[[int, int], None]
+"""Called with files looked at and files in all, 0 in all while they are still counted; may raise ``Cancelled``."""
+
+_EXAMPLES = 3
+
+_Seen = tuple[Source, Look]
+
+
+def scan_paths(paths: Sequence[Path | str], *, progress: ScanProgress | None = None) -> Catalogue:
+    """The patients, studies and series below ``paths``: folders, zips, DICOMDIRs and files in any mixture.
+
+    A DICOM file stands for its folder, as in ``read_scan``; a DICOMDIR for everything below its folder, whether it
+    lists it or not. Only headers are read, in the calling thread. What is no scan is counted in ``left_out`` and
+    stops nothing; a path that cannot be looked into is said in ``notes``. Raises only what ``progress`` raises.
+    """
+    report = progress or (lambda done, total: None)
+    with ExitStack() as archives:
+        places = places_of(paths, archives, lambda found: report(0, 0))
+        seen: list[_Seen] = []
+        for source in places.sources:
+            seen.append((source, look_at(source)))
+            report(len(seen), len(places.sources))
+        items = _items(seen)
+        return Catalogue(arrange(items), _left_out(seen), tuple(places.notes), len(seen))
+
+
+def _items(seen: Iterable[_Seen]) -> list[SeriesItem]:
+    """Every scan: loose DICOM files together, each zip by itself, and files that are one scan each."""
+    loose: list[Instance] = []
+    packed: dict[Path, list[Instance]] = {}
+    whole: list[Path] = []
+    for source, look in seen:
+        if look.kind is Kind.WHOLE_SCAN:
+            whole.append(source.path)
+        elif source.member is None:
+            loose += look.pictures
+        else:
+            packed.setdefault(source.path, []).extend(look.pictures)
+    items = [_dicom_item(series, _narrowest(series)) for series in group_series(loose)]
+    for path, pictures in packed.items():
+        items += [_dicom_item(series, path) for series in group_series(pictures)]
+    for path in without_second_halves(dict.fromkeys(whole)):
+        # A zip of DICOM opens as DICOM whatever else lies in it.
+        if not packed.get(path):
+            items += whole_scan_items(path)
+    return items
+
+
+def _dicom_item(series: Series, path: Path) -> SeriesItem:
+    pictures = series.stack.instances if series.stack else series.instances
+    files = {(picture.source.path, picture.source.name) for picture in series.instances}
+    middle = pictures[len(pictures) // 2] if pictures else None
+    return SeriesItem(series.summary, path, series.summary.uid, len(files), middle)
+
+
+def _narrowest(series: Series) -> Path:
+    """The one file of a series, or the narrowest folder below which all its files lie."""
+    paths = {picture.source.path for picture in series.instances}
+    return Path(os.path.commonpath(paths if len(paths) == 1 else {path.parent for path in paths}))
+
+
+def _left_out(seen: Sequence[_Seen]) -> tuple[LeftOut, ...]:
+    """Files that are no scans, counted by reason."""
+    names: dict[Kind, list[str]] = {}
+    for source, look in seen:
+        names.setdefault(look.kind, []).append(source.name)
+    reasons = (Kind.DAMAGED, Kind.CLOSED, Kind.EMPTY, Kind.FOREIGN)
+    return tuple(LeftOut(k.value, len(names[k]), tuple(names[k][:_EXAMPLES])) for k in reasons if k in names)
