@@ -266,8 +266,6 @@ def _drop(which, keyword):
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
-        (_move({4, 5}, (0, 0, 5)), ["1 slice is missing", "10 mm apart instead of 5 mm"]),
-        (_move({3, 4, 5}, (0, 0, 2)), ["not evenly spaced", "2 of 5 mm", "7 mm"]),
         (_move({3}, (4, 0, 0)), ["shifted sideways"]),
         (_move({3}, (0, 0, -5)), ["same position"]),
         (_set({1}, ImageOrientationPatient=[0, 1, 0, 0, 0, -1]), ["different orientations"]),
@@ -353,7 +351,7 @@ def test_one_file_opens_its_series_and_no_other(dicom_series, ct_values):
 def test_the_largest_of_several_series_is_opened_and_the_others_named(dicom_series, ct_values):
     top = dicom_series(ct_values, folder="a").parent
     dicom_series(ct_values[:3], folder="b", modality="MR", uid="1.2.3")
-    dicom_series(ct_values, folder="c", uid="1.2.4", edit=_move({5}, (0, 0, 2)))
+    dicom_series(ct_values, folder="c", uid="1.2.4", edit=_move({3}, (4, 0, 0)))
     found = {s.uid: s for s in list_series(top)}
     assert len(found) == 3
     assert found["1.2.3"].size == (12, 10, 3)
@@ -362,7 +360,7 @@ def test_the_largest_of_several_series_is_opened_and_the_others_named(dicom_seri
     assert volume.geometry.size[2] == 6
     assert any("MR series 4" in note and "2 series" in note for note in volume.notes)
     assert read_scan(top, series_uid="1.2.3").geometry.size[2] == 3
-    with pytest.raises(ScanError, match="not evenly spaced"):
+    with pytest.raises(ScanError, match="shifted sideways"):
         read_scan(top, series_uid="1.2.4")
     with pytest.raises(ScanError, match="does not hold the series"):
         read_scan(top, series_uid="9.9")
@@ -404,8 +402,7 @@ def test_damaged_files_are_named(dicom_series, ct_values):
     assert volume.geometry.size[2] == 5
     assert any(names[-1].name in note and "damaged" in note for note in volume.notes)
     names[2].write_bytes(whole[:200])
-    with pytest.raises(ScanError, match="slice is missing"):
-        read_scan(folder)
+    assert any("1 slice is missing" in note for note in read_scan(folder).notes)
 
 
 def test_a_data_set_without_preamble_is_read(dicom_series, ct_values):

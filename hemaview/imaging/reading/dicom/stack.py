@@ -1,15 +1,14 @@
-"""Telling whether the images of a DICOM series form one evenly spaced stack, and if not, why.
+"""Telling whether the images of a DICOM series form one stack, and if not, why.
 
 Positions decide, never SliceThickness or file names: slices are sorted by ImagePositionPatient along the slice
-normal, and the step from slice to slice is carried as it is, so a gantry tilt becomes a sheared grid.
+normal, and their places are carried as they are, so a gantry tilt becomes a sheared grid and uneven gaps stay uneven.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pydicom.uid
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from hemaview.errors import ScanError
 from hemaview.imaging.geometry import Geometry
 from hemaview.imaging.reading.dicom.header import Instance, uid_name
+from hemaview.imaging.reading.dicom.slice_places import NotOnALine, place_slices, repeated
 
 _MEASURABLE_CLASSES = {pydicom.uid.CTImageStorage: "CT", pydicom.uid.MRImageStorage: "MR"}
 _ENHANCED_CLASSES = {
@@ -30,8 +30,6 @@ _ENHANCED_CLASSES = {
 _SAME_ORIENTATION = 2e-3
 _SAME_SPACING = 1e-3
 _RIGHT_ANGLE = 1e-2
-# How far a slice may lie from its place in an even stack: scanners round positions, they do not move slices.
-_EVEN_MM, _EVEN_SHARE = 0.06, 0.02
 _NOTE_SHARE = 0.01
 _LARGEST_TILT_DEGREES = 45.0
 
@@ -68,12 +66,20 @@ def form_stack(instances: Sequence[Instance], same_pixels: Callable[[Instance, I
     order = np.argsort(positions @ normal, kind="stable")
     ordered = tuple(instances[n] for n in order)
     positions = positions[order]
+    along: tuple[float, ...] | None = None
     if len(ordered) == 1:
         step = _nominal_step(first, normal)
         notes = (*notes, _SINGLE_SLICE)
     else:
-        step, gap_notes = _even_step(ordered, positions, normal)
-        notes = (*notes, *gap_notes)
+        gaps = np.diff(positions @ normal)
+        if repeated(gaps).any():
+            raise NotAStack(_describe_repeats(ordered, ~repeated(gaps)))
+        try:
+            places = place_slices(positions, normal)
+        except NotOnALine as problem:
+            raise NotAStack(f"{problem}, at {_files([ordered[problem.slice]])}") from problem
+        step, along = places.step, places.along
+        notes = (*notes, *places.notes)
     tilt = float(np.degrees(np.arccos(np.clip(step @ normal / np.linalg.norm(step), -1, 1))))
     if tilt > _LARGEST_TILT_DEGREES:
         raise NotAStack(f"its slices run {tilt:.0f} degrees away from their normal")
@@ -86,10 +92,11 @@ def form_stack(instances: Sequence[Instance], same_pixels: Callable[[Instance, I
     affine[:3, 3] = positions[0]
     try:
         geometry = Geometry.from_affine(affine, (first.columns, first.rows, len(ordered)))
+        geometry = replace(geometry, slice_positions=along)
     except ScanError as error:
         raise NotAStack("its positions and directions do not describe a grid") from error
     distance, thickness = float(step @ normal), first.slice_thickness
-    if len(ordered) > 1 and thickness and abs(distance / thickness - 1) > _NOTE_SHARE:
+    if len(ordered) > 1 and along is None and thickness and abs(distance / thickness - 1) > _NOTE_SHARE:
         notes = (
             *notes,
             f"Slices lie {distance:.4g} mm apart but are {thickness:.4g} mm thick; volumes use the distance.",
@@ -223,27 +230,6 @@ def _nominal_step(instance: Instance, normal: NDArray[np.float64]) -> NDArray[np
     return normal * instance.slice_thickness
 
 
-def _even_step(
-    instances: Sequence[Instance], positions: NDArray[np.float64], normal: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    """The vector from slice to slice; raises ``NotAStack`` when the slices are not evenly spaced."""
-    along = positions @ normal
-    gaps = np.diff(along)
-    step = (positions[-1] - positions[0]) / (len(positions) - 1)
-    size = float(np.linalg.norm(step))
-    # Two pictures closer than this show the same place, whatever the spacing of the rest is.
-    same = max(0.01, 0.02 * float(np.median(gaps[gaps > 0.01]))) if (gaps > 0.01).any() else np.inf
-    if (gaps <= same).any():
-        raise NotAStack(_describe_repeats(instances, gaps > same))
-    expected = positions[0] + np.arange(len(positions))[:, None] * step
-    error = np.linalg.norm(positions - expected, axis=1)
-    if np.max(error) > max(_EVEN_MM, _EVEN_SHARE * size):
-        raise NotAStack(_describe_gaps(instances, gaps, error, positions))
-    if np.max(error) > max(0.01, _NOTE_SHARE * size):
-        return step, (f"Slice positions are uneven by up to {np.max(error):.2g} mm; an even step was used.",)
-    return step, ()
-
-
 def _describe_repeats(instances: Sequence[Instance], starts_new: NDArray[np.bool_]) -> str:
     """Why several images share a position: what differs between them."""
     groups: list[list[Instance]] = [[instances[0]]]
@@ -275,42 +261,6 @@ def _describe_repeats(instances: Sequence[Instance], starts_new: NDArray[np.bool
         if announced or len({i.moments[name] for i in repeated} - {""}) > 1:
             return f"it holds several time points ({spread}); export one of them as its own series"
     return f"several pictures lie at the same position ({spread}), for example {_files(repeated[:2])}"
-
-
-def _describe_gaps(
-    instances: Sequence[Instance],
-    gaps: NDArray[np.float64],
-    error: NDArray[np.float64],
-    positions: NDArray[np.float64],
-) -> str:
-    usual = float(np.median(gaps))
-    multiples = gaps / usual
-    whole = np.round(multiples)
-    if np.all(np.abs(multiples - whole) < 0.05) and np.all(whole >= 1) and 0 < np.sum(whole - 1) <= len(gaps):
-        missing = int(np.sum(whole - 1))
-        at = int(np.argmax(whole))
-        slices = "1 slice is" if missing == 1 else f"{missing} slices are"
-        return (
-            f"{slices} missing: {_files(instances[at : at + 2])} lie {gaps[at]:.4g} mm apart instead of {usual:.4g} mm"
-        )
-    runs: list[tuple[float, int]] = []
-    for gap in gaps:
-        if runs and abs(gap - runs[-1][0]) <= max(0.02, 0.02 * runs[-1][0]):
-            runs[-1] = (runs[-1][0], runs[-1][1] + 1)
-        else:
-            runs.append((float(gap), 1))
-    if len(runs) == 1:
-        shift = float(np.max(error))
-        at = int(np.argmax(error))
-        return (
-            f"its slices are shifted sideways against each other by up to {shift:.3g} mm, at {_files([instances[at]])}"
-        )
-    if len(runs) <= 5:
-        sizes = _listed(f"{count} of {gap:.4g} mm" for gap, count in runs)
-    else:
-        sizes = f"from {gaps.min():.4g} to {gaps.max():.4g} mm"
-    at = next(n for n, (a, b) in enumerate(pairwise(gaps), start=1) if abs(a - b) > max(0.02, 0.02 * a))
-    return f"its slices are not evenly spaced (gaps: {sizes}; the spacing changes at {_files([instances[at]])})"
 
 
 def _unit(vector: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,26 @@
+"""Lists of files, sizes and counts as words of a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from hemaview.imaging.reading.dicom.header import Instance
+
+
+def file_names(instances: Sequence[Instance]) -> str:
+    """For example "'IM1' and 'IM2'" or "'IM1', 'IM2' and 7 more"."""
+    names = list(dict.fromkeys(f"'{i.source.name}'" for i in instances))
+    if len(names) > 3:
+        return f"{', '.join(names[:2])} and {len(names) - 2} more"
+    return listed(names)
+
+
+def listed(words: Iterable[object]) -> str:
+    """For example "a, b and c"."""
+    items = [str(word) for word in words]
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def counted(count: int, one: str, many: str) -> str:
+    """For example "1 slice is" or "3 slices are"."""
+    return f"1 {one}" if count == 1 else f"{count} {many}"

@@ -1,0 +1,93 @@
+"""Series whose slices are unevenly spaced, missing, overlapping or tilted: true places, true volumes."""
+
+import numpy as np
+import pytest
+
+from hemaview.errors import ScanError
+from hemaview.imaging.reading import read_scan
+
+
+def _at(heights, axis=(0.0, 0.0, 1.0)):
+    """Put slice k at ``heights[k]`` mm along ``axis`` from the series' origin."""
+
+    def edit(dataset, k):
+        place = np.array((-100.0, -80.0, 20.0)) + heights[k] * np.asarray(axis)
+        dataset.ImagePositionPatient = [f"{v:.9g}" for v in place]
+
+    return edit
+
+
+def _slabs_ml(geometry):
+    """mL of one voxel of every slice."""
+    return np.array([geometry.volume_ml(row) for row in np.eye(geometry.size[2])])
+
+
+def test_gaps_that_change_are_kept(dicom_series, ct_values):
+    heights = np.array((0, 4, 8, 12, 19, 26.0))
+    volume = read_scan(dicom_series(ct_values, edit=_at(heights)))
+    geometry = volume.geometry
+    assert geometry.slice_positions == pytest.approx(heights)
+    assert geometry.spacing[2] == pytest.approx(26 / 5)
+    assert np.array_equal(volume.array, ct_values)
+    for k, height in enumerate(heights):
+        assert geometry.index_to_lps((0, 0, k)) == pytest.approx((-100, -80, 20 + height))
+    assert _slabs_ml(geometry) == pytest.approx(0.5 * 0.8 * np.array((4, 4, 4, 5.5, 7, 7)) / 1000)
+    assert volume.notes == (
+        "Slices are unevenly spaced: 4 mm from slice 1 to 4 and 7 mm from slice 4 to 6; volumes use the true "
+        "distances.",
+    )
+
+
+@pytest.mark.parametrize("degrees", [18.5, -18.5, 30, -30])
+def test_a_tilted_gantry_with_uneven_gaps_is_carried_exactly(dicom_series, ct_values, degrees):
+    """Scanners step along the table while the pictures lean, so distances along the normal are shorter."""
+    tilt = np.radians(degrees)
+    heights = np.array((0, 4, 8, 12, 19, 26.0))
+    folder = dicom_series(ct_values, column=(0, np.cos(tilt), -np.sin(tilt)), edit=_at(heights))
+    volume = read_scan(folder)
+    geometry = volume.geometry
+    assert geometry.is_sheared
+    assert geometry.slice_positions == pytest.approx(heights)
+    assert geometry.index_to_lps((0, 0, 5)) == pytest.approx((-100, -80, 46))
+    assert geometry.index_to_lps((3, 4, 2)) == pytest.approx(
+        (-100 + 3 * 0.8, -80 + 4 * 0.5 * np.cos(tilt), 28 - 4 * 0.5 * np.sin(tilt))
+    )
+    assert _slabs_ml(geometry) == pytest.approx(0.5 * 0.8 * np.array((4, 4, 4, 5.5, 7, 7)) * np.cos(tilt) / 1000)
+    assert volume.attributes["gantry_tilt_degrees"] == pytest.approx(f"{abs(degrees):.2f}")
+
+
+def test_a_missing_slice_is_said_and_its_place_kept(dicom_series, ct_values):
+    volume = read_scan(dicom_series(ct_values, edit=_at((0, 5, 10, 20, 25, 30.0))))
+    assert volume.geometry.slice_positions == pytest.approx((0, 5, 10, 20, 25, 30))
+    assert any("1 slice is missing: slices 3 and 4 lie 10 mm apart instead of 5 mm" in note for note in volume.notes)
+    assert _slabs_ml(volume.geometry) == pytest.approx(0.4 * np.array((5, 5, 7.5, 7.5, 5, 5)) / 1000)
+
+
+def test_overlapping_slices_measure_their_distance(dicom_series, ct_values):
+    volume = read_scan(dicom_series(ct_values, step=(0, 0, 2.5)))
+    assert volume.geometry.spacing[2] == pytest.approx(2.5)
+    assert not volume.geometry.is_uneven
+    assert any("2.5 mm apart but are 5 mm thick" in note for note in volume.notes)
+
+
+def test_many_different_gaps_are_said_in_short(dicom_series, ct_values):
+    volume = read_scan(dicom_series(ct_values, edit=_at((0, 2, 5, 9, 14, 20.0))))
+    assert "Slices are unevenly spaced, 2 to 6 mm apart; volumes use the true distances." in volume.notes
+
+
+def test_a_hole_is_not_taken_for_a_spacing(dicom_series, ct_values):
+    with pytest.raises(ScanError, match="hole of 200 mm"):
+        read_scan(dicom_series(ct_values, edit=_at((0, 200, 202, 204, 206, 208.0))))
+
+
+def test_slices_that_drift_sideways_are_no_grid(dicom_series, ct_values):
+    def drift(dataset, k):
+        dataset.ImagePositionPatient = [-100, -80 + (0, 0, 0, 1, 2, 3)[k], 20 + 5 * k]
+
+    with pytest.raises(ScanError, match="shifted sideways"):
+        read_scan(dicom_series(ct_values, edit=drift))
+
+
+def test_slices_far_from_their_normal_are_no_grid(dicom_series, ct_values):
+    with pytest.raises(ScanError, match="degrees away from their normal"):
+        read_scan(dicom_series(ct_values, step=(0, 6, 5)))
