@@ -18,7 +18,8 @@ from hemaview.imaging.reading.nifti import RawScan, is_analyze, is_nifti, read_n
 from hemaview.imaging.reading.pixels import guess_modality, to_scan_values
 from hemaview.imaging.reading.sources import Source, archive_sources, folder_sources, looks_like_dicom, open_archive
 from hemaview.imaging.reading.summary import SeriesSummary
-from hemaview.imaging.volume import Volume
+from hemaview.imaging.sequence import guess_from_name
+from hemaview.imaging.volume import Modality, Volume
 
 Progress = Callable[[float], None]
 
@@ -98,14 +99,17 @@ def _unknown(path: Path, start: bytes) -> ScanError:
 
 def _volume(raw: RawScan, name: str) -> Volume:
     array, value_notes = to_scan_values(raw.values)
-    modality, modality_notes = guess_modality(array, raw.stored_dtype)
+    looks_like, modality_notes = guess_modality(array, raw.stored_dtype)
+    guess = guess_from_name(name, looks_like)
     return Volume(
         array=array,
         geometry=raw.geometry,
-        modality=modality,
+        modality=guess.sequence.modality,
         name=name,
         notes=(*raw.notes, *value_notes, *modality_notes),
         attributes=MappingProxyType({"format": raw.format, "stored_type": str(raw.stored_dtype)}),
+        sequence=guess,
+        hounsfield=looks_like is Modality.CT,
     )
 
 

@@ -40,24 +40,37 @@ _SPECIAL_FORMS = {
 }
 
 
-def guess_sequence(modality: str, facts: Mapping[str, str] = _NOTHING, file_name: str = "") -> SequenceGuess:
-    """What kind of scan it is; ``modality`` is DICOM's code ("MR", "CT", ...) or empty where the file has none.
+def guess_sequence(modality: str, facts: Mapping[str, str] = _NOTHING) -> SequenceGuess:
+    """What kind of scan a header describes; ``modality`` is DICOM's code ("MR", "CT", ...) or empty.
 
     ``facts`` has any of these, as text; values of the same tag are joined by "/":
     ``image_type`` (0008,0008), ``component`` (0008,9208), ``contrast`` (0008,9209), ``sequence`` (0018,0020),
     ``variant`` (0018,0021), ``acquisition`` (0018,0023), ``repetition_time_ms``, ``echo_time_ms``,
     ``inversion_time_ms``, ``flip_degrees``, ``b_value`` (s/mm2), ``contrast_agent`` ("yes" or absent) and ``named``,
-    which is ``sequence_in_name`` of the header's names. ``file_name`` is looked at only where nothing else speaks.
+    which is ``sequence_in_name`` of the header's names.
     """
     if modality == "CT":
         return _ct(facts)
     if modality not in ("", "MR"):
         return SequenceGuess(why=f"the file calls itself {modality}, which is neither CT nor MR")
-    guess = _coded(facts) or _told_by_times_and_name(facts) or _told_by_file(file_name, modality)
+    guess = _coded(facts) or _told_by_times_and_name(facts)
     if guess is not None:
         return _with_contrast(guess, facts)
     if modality == "MR":
         return SequenceGuess(Sequence.MR, "the header says MR but nothing about the kind of sequence")
+    return SequenceGuess()
+
+
+def guess_from_name(file_name: str, modality: Modality) -> SequenceGuess:
+    """What kind of scan a file without such a header holds; ``modality`` is what its values look like."""
+    named = sequence_in_name(file_name)
+    if modality is Modality.CT:
+        found = named if named is Sequence.CT_CONTRAST else Sequence.CT
+        return SequenceGuess(found, "the values look like HU")
+    if named is not None:
+        return SequenceGuess(named, "the file is named after it")
+    if modality is Modality.MR:
+        return SequenceGuess(Sequence.MR, "the values look like MR and the name says no more")
     return SequenceGuess()
 
 
@@ -105,13 +118,6 @@ def _told_by_times_and_name(facts: Mapping[str, str]) -> SequenceGuess | None:
     if timed is not None and timed.sequence is named:
         return SequenceGuess(named, f"the protocol is named after it and {timed.why}")
     return SequenceGuess(named, "the protocol or series is named after it")
-
-
-def _told_by_file(file_name: str, modality: str) -> SequenceGuess | None:
-    found = sequence_in_name(file_name)
-    if found is None or (modality and found.modality != modality):
-        return None
-    return SequenceGuess(found, "the file is named after it")
 
 
 def _with_contrast(guess: SequenceGuess, facts: Mapping[str, str]) -> SequenceGuess:
