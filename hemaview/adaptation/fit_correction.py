@@ -231,7 +231,7 @@ def measure_phantoms(
         segmentation = engine.segment(volume, hand_drawn_box(truth, seed))
         mask = segmentation.mask()
         if mask.voxel_count:
-            true_ml = truth.voxel_count * truth.geometry.voxel_volume_ml
+            true_ml = truth.geometry.volume_ml(truth.array)
             features = measure_features(mask, Evidence.of(segmentation))
             cases.append(MeasuredCase(f"{modality} {seed}", features, true_ml))
         on_case()

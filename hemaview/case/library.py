@@ -63,7 +63,7 @@ def _masks(directory: Path) -> list[LibraryMask]:
         if work.mask is None or not (work.marks.checked or work.marks.edited) or not work.mask.voxel_count:
             continue
         vouched = MaskState.CHECKED if work.marks.checked else MaskState.CORRECTED
-        volume = work.mask.voxel_count * work.mask.geometry.voxel_volume_ml
+        volume = work.mask.geometry.volume_ml(work.mask.array)
         masks.append(
             LibraryMask(directory.name, directory, scan, work.mask, work.marks.prompt, vouched, volume, modified)
         )

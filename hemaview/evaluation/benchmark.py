@@ -61,7 +61,7 @@ def run_benchmark(
     for case in cases:
         volume, reference = case.load(data)
         slices = int(np.count_nonzero(reference.array.any(axis=(1, 2))))
-        volume_ml = reference.voxel_count * reference.geometry.voxel_volume_ml
+        volume_ml = reference.geometry.volume_ml(reference.array)
         for mode in modes:
             if not answers(engine, mode):
                 continue

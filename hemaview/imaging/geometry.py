@@ -191,21 +191,59 @@ class Geometry:
         """Whether the axes (i, j, k) form a left-handed system."""
         return bool(np.linalg.det(self.axes) < 0)
 
+    @cached_property
+    def slice_extents_mm(self) -> NDArray[np.float64]:
+        """(slices,) extent along the slice normal that belongs to each slice, in mm. Treat as read-only."""
+        extents = np.asarray(self.slice_steps_mm * (self.slice_spacing_mm / self.spacing[2]))
+        extents.setflags(write=False)
+        return extents
+
+    def index_to_mm(self, ijk: ArrayLike) -> NDArray[np.float64]:
+        """Way in mm along the voxel axes i, j and k from voxel (0, 0, 0) to continuous indices ``(..., 3)``."""
+        points = np.asarray(ijk, dtype=np.float64)
+        ways = np.asarray(points * self.spacing)
+        if self.slice_positions is not None:
+            ways[..., 2] = _along(points[..., 2], np.arange(self.size[2]), self.slice_places_mm)
+        return ways
+
+    def mm_to_index(self, ways: ArrayLike) -> NDArray[np.float64]:
+        """Continuous voxel indices ``(..., 3)`` at ways in mm along the voxel axes; inverse of ``index_to_mm``."""
+        points = np.asarray(ways, dtype=np.float64)
+        found = np.asarray(points / self.spacing)
+        if self.slice_positions is not None:
+            found[..., 2] = _along(points[..., 2], self.slice_places_mm, np.arange(self.size[2]))
+        return found
+
+    def cropped(self, window: tuple[slice, slice, slice], margin: int = 0) -> Geometry:
+        """The grid of ``array[window]`` padded by ``margin`` voxels on every side; ``window`` is (k, j, i).
+
+        Slices beyond the scan follow in its outermost steps. On an uneven grid, a slice at the window's edge is as
+        thick as in the whole scan only with a margin of 1 or more.
+        """
+        first = np.array([part.start - margin for part in window[::-1]])
+        last = np.array([part.stop - 1 + margin for part in window[::-1]])
+        x, y, z = (int(n) for n in last - first + 1)
+        ox, oy, oz = (float(v) for v in self.index_to_lps(first))
+        if self.slice_positions is None:
+            return Geometry((x, y, z), self.spacing, (ox, oy, oz), self.direction)
+        places = _along(np.arange(first[2], last[2] + 1), np.arange(self.size[2]), self.slice_places_mm)
+        places = places - places[0]
+        step = float(places[-1]) / (z - 1) if z > 1 else float(self.slice_steps_mm[first[2]])
+        positions = tuple(float(p) for p in places) if z > 1 else None
+        return Geometry((x, y, z), (*self.spacing[:2], step), (ox, oy, oz), self.direction, positions)
+
     def index_to_lps(self, ijk: ArrayLike) -> NDArray[np.float64]:
         """LPS mm of continuous voxel indices ``(..., 3)`` in the order i, j, k; integers are voxel centres."""
         points = np.asarray(ijk, dtype=np.float64)
         if self.slice_positions is not None:
-            points = points.copy()
-            points[..., 2] = _along(points[..., 2], np.arange(self.size[2]), self.slice_places_mm) / self.spacing[2]
+            points = self.index_to_mm(points) / self.spacing
         return np.asarray(points @ self.affine[:3, :3].T + self.affine[:3, 3])
 
     def lps_to_index(self, lps: ArrayLike) -> NDArray[np.float64]:
         """Continuous voxel indices (i, j, k), ``(..., 3)``, of LPS points in mm; integers are voxel centres."""
         points = np.asarray(lps, dtype=np.float64)
         found = np.asarray(points @ self.inverse_affine[:3, :3].T + self.inverse_affine[:3, 3])
-        if self.slice_positions is not None:
-            found[..., 2] = _along(found[..., 2] * self.spacing[2], self.slice_places_mm, np.arange(self.size[2]))
-        return found
+        return found if self.slice_positions is None else self.mm_to_index(found * self.spacing)
 
     def matches(self, other: Geometry, tolerance_mm: float = 1e-2) -> bool:
         """Whether two grids have the same size and their voxels lie within ``tolerance_mm`` of each other."""

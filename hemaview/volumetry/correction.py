@@ -170,13 +170,15 @@ def _shipped_corrections(engine: str) -> tuple[CorrectionModel, ...]:
 def measure_features(mask: LabelMap, evidence: Evidence) -> dict[str, float]:
     """The features of ``FEATURES`` for a non-empty mask as the model made it."""
     bounds = mask.bounds()
-    volume = mask.voxel_count * mask.geometry.voxel_volume_ml
+    if bounds is None:
+        raise ValueError("an empty mask has no features")
+    volume = mask.geometry.volume_ml(mask.array)
     return {
         "volume_ml": volume,
         "volume_ml_two_thirds": volume ** (2 / 3),
         "irregularity_index": irregularity_index(mask),
-        "slices": float(0 if bounds is None else bounds[0].stop - bounds[0].start),
-        "slice_spacing_mm": mask.geometry.slice_spacing_mm,
+        "slices": float(bounds[0].stop - bounds[0].start),
+        "slice_spacing_mm": float(mask.geometry.slice_extents_mm[bounds[0]].mean()),
         "mean_probability": evidence.mean_probability,
         "shell_entropy": evidence.shell_entropy,
         "soft_excess": evidence.soft_excess,

@@ -1,15 +1,18 @@
-"""The direct (planimetric) volume: counted voxels times the volume of one."""
+"""The direct (planimetric) volume: counted voxels times the volume of one, slice by slice."""
 
 from __future__ import annotations
 
-from hemaview.imaging import LabelMap
+from hemaview.imaging import Geometry, LabelMap
 from hemaview.volumetry.reading import Reading, ReadingKind
+
+UNEVEN_NOTE = "The slices are unevenly spaced; each counts with its own interval."
 
 
 def direct_volume(mask: LabelMap) -> Reading:
     """Volume of the mask: N x |det(direction x spacing)|, right for tilted and sheared grids.
 
-    An empty mask measures 0 mL. Never resamples the mask.
+    Where slices are unevenly spaced, every slice counts with the interval that belongs to it (half of the gaps on
+    either side). An empty mask measures 0 mL. Never resamples the mask.
     """
     voxels = mask.voxel_count
     geometry = mask.geometry
@@ -25,12 +28,21 @@ def direct_volume(mask: LabelMap) -> Reading:
         warnings.append("The mask touches the edge of the scan; the haematoma may continue outside it.")
     return Reading(
         kind=ReadingKind.DIRECT,
-        value_ml=voxels * geometry.voxel_volume_ml,
+        value_ml=geometry.volume_ml(mask.array),
         inputs={
             "voxels": float(voxels),
             "voxel_volume_mm3": geometry.voxel_volume_ml * 1000,
             "slices": float(0 if bounds is None else bounds[0].stop - bounds[0].start),
             "slice_spacing_mm": geometry.slice_spacing_mm,
+            **_uneven_inputs(geometry),
         },
+        notes=(UNEVEN_NOTE,) if geometry.is_uneven else (),
         warnings=tuple(warnings),
     )
+
+
+def _uneven_inputs(geometry: Geometry) -> dict[str, float]:
+    if not geometry.is_uneven:
+        return {}
+    extents = geometry.slice_extents_mm
+    return {"least_slice_interval_mm": float(extents.min()), "largest_slice_interval_mm": float(extents.max())}

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from hemaview.imaging import LabelMap
+from hemaview.imaging import Geometry, LabelMap
 
 HII_LIMIT = 124.0
 """Above it a hand formula is not to be trusted (BMC Neurology 2022, expansion cut-off 123.8)."""
@@ -22,21 +22,27 @@ def smooth_surface_area_mm2(mask: LabelMap) -> float:
 
     A voxel staircase has 1.5 times the area of the sphere it stands for. By the co-area formula the integral
     of |grad (G * mask)| is the mean area of the smoothed field's level surfaces; G is a Gaussian of
-    1 mm, or 0.7 voxel where voxels are larger.
+    1 mm, or 0.7 voxel where voxels are larger. Any smooth field will do, so unevenly spaced slices are smoothed by
+    their number; gradient and volume then follow their true places.
     """
     from scipy import ndimage
 
     bounds = mask.bounds()
     if bounds is None:
         return 0.0
-    field, factors = _averaged(mask.array[bounds], mask.geometry.spacing[::-1])
-    steps = [step * factor for step, factor in zip(mask.geometry.spacing[::-1], factors, strict=True)]
+    geometry = mask.geometry
+    field, factors = _averaged(mask.array[bounds], geometry.spacing[::-1], geometry.is_uneven)
+    steps = [step * factor for step, factor in zip(geometry.spacing[::-1], factors, strict=True)]
     sigma = [max(_SMOOTHING_MM / step, _SMALLEST_SIGMA) for step in steps]
-    field = np.pad(field, [(math.ceil(_REACH * s) + 1,) * 2 for s in sigma])
+    margins = [math.ceil(_REACH * s) + 1 for s in sigma]
+    field = np.pad(field, [(margin, margin) for margin in margins])
     for axis, width in enumerate(sigma):
         field = ndimage.gaussian_filter1d(field, width, axis=axis, truncate=_REACH, mode="constant")
-    slope = np.gradient(field)  # along k, j, i per averaged voxel
-    columns = mask.geometry.affine[:3, :3] * np.array(factors[::-1])
+    slope = list(np.gradient(field))  # along k, j, i per averaged voxel
+    stretch = _stretch(geometry, bounds[0], margins[0]) if geometry.is_uneven else None
+    if stretch is not None:
+        slope[0] /= stretch[:, None, None].astype(np.float32)
+    columns = geometry.affine[:3, :3] * np.array(factors[::-1])
     metric = np.linalg.inv(columns)
     metric = metric @ metric.T  # |g|2 in mm of a covector g given per voxel, also on sheared grids
     squared = np.zeros_like(field)
@@ -46,12 +52,28 @@ def smooth_surface_area_mm2(mask: LabelMap) -> float:
             if abs(weight) > 1e-12:
                 squared += np.float32(weight) * slope[2 - row] * slope[2 - column]
     np.sqrt(np.maximum(squared, 0, out=squared), out=squared)
-    return float(squared.sum(dtype=np.float64)) * abs(float(np.linalg.det(columns)))
+    pages = squared.sum(axis=(1, 2), dtype=np.float64)
+    if stretch is not None:
+        pages *= stretch
+    return float(pages.sum()) * abs(float(np.linalg.det(columns)))
 
 
-def _averaged(mask: NDArray[np.bool_], spacing: tuple[float, ...]) -> tuple[NDArray[np.float32], list[int]]:
-    """The mask averaged over blocks of at most the smoothing's width, and voxels per block; finer is only slower."""
+def _stretch(geometry: Geometry, slices: slice, margin: int) -> NDArray[np.float64]:
+    """How much thicker than the mean each of ``slices`` is, with ``margin`` slices on either side."""
+    ways = geometry.index_to_mm([(0, 0, k) for k in range(slices.start - margin, slices.stop + margin)])[:, 2]
+    return np.asarray(np.gradient(ways) / geometry.spacing[2])
+
+
+def _averaged(
+    mask: NDArray[np.bool_], spacing: tuple[float, ...], keep_slices: bool
+) -> tuple[NDArray[np.float32], list[int]]:
+    """The mask averaged over blocks of at most the smoothing's width, and voxels per block; finer is only slower.
+
+    ``keep_slices`` leaves unevenly spaced slices, of which no two may count alike, as they are.
+    """
     factors = [max(1, int(_SMOOTHING_MM / step)) for step in spacing]
+    if keep_slices:
+        factors[0] = 1
     spare = [(0, -length % factor) for length, factor in zip(mask.shape, factors, strict=True)]
     padded = np.pad(mask, spare)
     k, j, i = (length // factor for length, factor in zip(padded.shape, factors, strict=True))
@@ -61,7 +83,7 @@ def _averaged(mask: NDArray[np.bool_], spacing: tuple[float, ...]) -> tuple[NDAr
 
 def irregularity_index(mask: LabelMap) -> float:
     """Haematoma irregularity index 100 sqrt(S / 4 pi) / cbrt(3 V / 4 pi): a sphere has 100; NaN when empty."""
-    volume = mask.voxel_count * mask.geometry.voxel_volume_ml * 1000
+    volume = mask.geometry.volume_ml(mask.array) * 1000
     if volume == 0:
         return math.nan
     area = smooth_surface_area_mm2(mask)

@@ -27,8 +27,10 @@ class TadaMeasurement:
 
     ``slice_index`` is the slice k with the largest area (between equal ones the nearest to the
     centroid, then the lower). ``a_segment``/``b_segment`` are pairs of LPS mm points in that slice's plane.
-    ``c_mm`` = ``slices`` x the distance between slices along their normal; ``weighted_slices`` counts
-    them by Kothari's weights (area >= 75 % of the largest: 1, >= 25 %: 1/2, else 0). ``component_ml`` is the
+    ``c_mm`` is the extent of its ``slices`` along their normal: their number times the distance between slices, or
+    the sum of their own intervals where they are unevenly spaced. ``weighted_slices`` counts
+    them by Kothari's weights (area >= 75 % of the largest: 1, >= 25 %: 1/2, else 0), ``weighted_c_mm`` is the extent
+    weighted likewise. ``component_ml`` is the
     direct volume of the measured component, ``components`` how many the mask has (26-connected).
     ``variants`` are mL by formula: "abc_2", "abc_2_weighted", "abc_3", "ellipsoid", "two_thirds_sh".
     """
@@ -74,17 +76,14 @@ def measure_tada(mask: LabelMap, *, all_components: bool = False) -> TadaMeasure
     geometry = mask.geometry
     counts = np.count_nonzero(component, axis=(1, 2))
     largest = int(counts.max())
-    k = _largest_slice(counts)
+    k = _largest_slice(counts, geometry.slice_places_mm[bounds[0]])
     rows, columns = bounds[1].start, bounds[2].start
     plane = _slice_frame(geometry)
     found = diameters(component[k], plane)
-    slices = int(np.count_nonzero(counts))
-    weighted = float(np.count_nonzero(4 * counts >= 3 * largest)) + 0.5 * float(
-        np.count_nonzero((4 * counts >= largest) & (4 * counts < 3 * largest))
-    )
-    spacing = geometry.slice_spacing_mm
+    weights = np.select([4 * counts >= 3 * largest, 4 * counts >= largest], [1.0, 0.5])
+    extents = geometry.slice_extents_mm[bounds[0]]
     area = largest * float(abs(np.linalg.det(plane)))
-    c, weighted_c = slices * spacing, weighted * spacing
+    c, weighted_c = float(extents[counts > 0].sum()), float(np.dot(weights, extents))
     abc = found.a * found.b * c / 1000
     slice_index = k + bounds[0].start
 
@@ -101,13 +100,13 @@ def measure_tada(mask: LabelMap, *, all_components: bool = False) -> TadaMeasure
         a_mm=found.a,
         b_mm=found.b,
         c_mm=c,
-        slices=slices,
-        weighted_slices=weighted,
+        slices=int(np.count_nonzero(counts)),
+        weighted_slices=float(weights.sum()),
         weighted_c_mm=weighted_c,
         area_mm2=area,
-        component_ml=int(counts.sum()) * geometry.voxel_volume_ml,
+        component_ml=_volume_ml(counts, bounds[0], geometry),
         components=components,
-        irregularity_index=irregularity_index(_on_own_grid(component, geometry)),
+        irregularity_index=irregularity_index(LabelMap(np.pad(component, 1), geometry.cropped(bounds, margin=1))),
         variants=MappingProxyType(
             {
                 "abc_2": abc / 2,
@@ -129,7 +128,7 @@ def tada_reading(measured: TadaMeasurement | None, mask: LabelMap) -> Reading:
     """The Tada reading of a measurement already made on ``mask``."""
     if measured is None:
         return Reading(ReadingKind.TADA, None, reason="The mask is empty, so A, B and C cannot be measured.")
-    direct = mask.voxel_count * mask.geometry.voxel_volume_ml
+    direct = mask.geometry.volume_ml(mask.array)
     inputs: dict[str, float | str] = {
         "a_mm": measured.a_mm,
         "b_mm": measured.b_mm,
@@ -161,7 +160,7 @@ def _warnings(measured: TadaMeasurement, direct_ml: float) -> tuple[str, ...]:
     if abs(deviation) > DISAGREEMENT_LIMIT:
         found.append(f"Tada unreliable: it differs from the direct volume by {deviation:+.0%}.")
     if measured.slices == 1:
-        found.append("The haematoma is on one slice only; C is one slice spacing.")
+        found.append("The haematoma is on one slice only; C is one slice interval.")
     if measured.plane is not Plane.AXIAL:
         found.append(f"Measured in the {measured.plane} acquisition plane, not on axial slices.")
     return tuple(found)
@@ -179,11 +178,18 @@ def _largest_component(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], int]
     return np.asarray(labels == sizes.argmax()), int(count)
 
 
-def _largest_slice(counts: NDArray[np.integer]) -> int:
-    """Slice with most voxels; between equal ones the nearest to the centroid, then the lower."""
-    centroid = float(np.dot(counts, np.arange(len(counts))) / counts.sum())
+def _largest_slice(counts: NDArray[np.integer], places: NDArray[np.float64]) -> int:
+    """Slice with most voxels; between equal ones the nearest (``places`` in mm) to the centroid, then the lower."""
+    centroid = float(np.dot(counts, places) / counts.sum())
     candidates = np.flatnonzero(counts == counts.max())
-    return int(min(candidates, key=lambda k: (round(abs(k - centroid), 9), k)))
+    return int(min(candidates, key=lambda k: (round(abs(float(places[k]) - centroid), 6), k)))
+
+
+def _volume_ml(counts: NDArray[np.integer], slices: slice, geometry: Geometry) -> float:
+    """Volume of a body with ``counts`` voxels on each of ``slices``."""
+    whole = np.zeros(geometry.size[2])
+    whole[slices] = counts
+    return geometry.volume_ml(whole)
 
 
 def _slice_frame(geometry: Geometry) -> NDArray[np.float64]:
@@ -194,9 +200,3 @@ def _slice_frame(geometry: Geometry) -> NDArray[np.float64]:
     y = row - np.dot(row, x) * x
     y /= np.linalg.norm(y)
     return np.array([[np.dot(column, x), np.dot(row, x)], [np.dot(column, y), np.dot(row, y)]])
-
-
-def _on_own_grid(component: NDArray[np.bool_], geometry: Geometry) -> LabelMap:
-    """The cropped component as a mask; its place does not matter for its shape."""
-    depth, rows, columns = component.shape
-    return LabelMap(component, Geometry((columns, rows, depth), geometry.spacing, direction=geometry.direction))

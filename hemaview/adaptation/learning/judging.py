@@ -147,14 +147,13 @@ def score_cases(
         seed = int.from_bytes(hashlib.blake2b(scan.case.encode(), digest_size=4).digest())
         prompt = jittered_box(truth, JITTER, np.random.default_rng(seed))
         mask = engine.segment(volume, prompt).mask()
-        millilitres = volume.geometry.voxel_volume_ml
         scores.append(
             CaseScore(
                 scan.case,
                 scan.patient,
                 dice(mask.array, truth.array),
-                truth.voxel_count * millilitres,
-                mask.voxel_count * millilitres,
+                truth.geometry.volume_ml(truth.array),
+                mask.geometry.volume_ml(mask.array),
             )
         )
     report(len(scans), len(scans))
