@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from hemaview.imaging.catalogue.contents import Catalogue, LeftOut, Patient, SeriesItem, Study
+from hemaview.imaging.catalogue.index import ScanIndex
 from hemaview.imaging.catalogue.scanning import ScanProgress, scan_paths
 from hemaview.imaging.catalogue.titles import patient_title
 
-__all__ = ["Catalogue", "LeftOut", "Patient", "ScanProgress", "SeriesItem", "Study", "patient_title", "scan_paths"]
+__all__ = [
+    "Catalogue",
+    "LeftOut",
+    "Patient",
+    "ScanIndex",
+    "ScanProgress",
+    "SeriesItem",
+    "Study",
+    "patient_title",
+    "scan_paths",
+]

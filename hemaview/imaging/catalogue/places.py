@@ -37,7 +37,7 @@ def places_of(paths: Sequence[Path | str], archives: ExitStack, found: Callable[
     for path in map(Path, paths):
         try:
             check_readable(path)
-            files = _stands_for(Path(os.path.abspath(path)), places.notes)
+            files = _stands_for(path.absolute(), places.notes)
         except ScanError as error:
             places.notes.append(str(error))
             continue

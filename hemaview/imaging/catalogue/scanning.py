@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 from hemaview.imaging.catalogue.arranging import arrange
 from hemaview.imaging.catalogue.contents import Catalogue, LeftOut, SeriesItem
+from hemaview.imaging.catalogue.index import Memory, ScanIndex
 from hemaview.imaging.catalogue.looking import Kind, Look, look_at
 from hemaview.imaging.catalogue.places import places_of
 from hemaview.imaging.catalogue.whole_scans import whole_scan_items, without_second_halves
@@ -24,22 +25,33 @@ _EXAMPLES = 3
 _Seen = tuple[Source, Look]
 
 
-def scan_paths(paths: Sequence[Path | str], *, progress: ScanProgress | None = None) -> Catalogue:
+def scan_paths(
+    paths: Sequence[Path | str], *, index: ScanIndex | None = None, progress: ScanProgress | None = None
+) -> Catalogue:
     """The patients, studies and series below ``paths``: folders, zips, DICOMDIRs and files in any mixture.
 
     A DICOM file stands for its folder, as in ``read_scan``; a DICOMDIR for everything below its folder, whether it
-    lists it or not. Only headers are read, in the calling thread. What is no scan is counted in ``left_out`` and
-    stops nothing; a path that cannot be looked into is said in ``notes``. Raises only what ``progress`` raises.
+    lists it or not. Only headers are read, in the calling thread, and with ``index`` only those of files that are
+    new or have changed. What is no scan is counted in ``left_out`` and stops nothing; a path that cannot be looked
+    into is said in ``notes``. Raises only what ``progress`` raises.
     """
     report = progress or (lambda done, total: None)
-    with ExitStack() as archives:
+    with ExitStack() as archives, index.open() if index else nullcontext(Memory()) as memory:
         places = places_of(paths, archives, lambda found: report(0, 0))
         seen: list[_Seen] = []
         for source in places.sources:
-            seen.append((source, look_at(source)))
+            seen.append((source, _look(source, memory)))
             report(len(seen), len(places.sources))
         items = _items(seen)
         return Catalogue(arrange(items), _left_out(seen), tuple(places.notes), len(seen))
+
+
+def _look(source: Source, memory: Memory) -> Look:
+    look = memory.recall(source)
+    if look is None:
+        look = look_at(source)
+        memory.remember(source, look)
+    return look
 
 
 def _items(seen: Iterable[_Seen]) -> list[SeriesItem]:
