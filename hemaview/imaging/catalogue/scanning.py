@@ -6,9 +6,11 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
+from zipfile import ZipFile
 
 from hemaview.imaging.catalogue.arranging import arrange
 from hemaview.imaging.catalogue.contents import Catalogue, LeftOut, SeriesItem
+from hemaview.imaging.catalogue.dicomdir import directory_notes
 from hemaview.imaging.catalogue.index import Memory, ScanIndex
 from hemaview.imaging.catalogue.looking import Kind, Look, look_at
 from hemaview.imaging.catalogue.places import places_of
@@ -43,7 +45,8 @@ def scan_paths(
             seen.append((source, _look(source, memory)))
             report(len(seen), len(places.sources))
         items = _items(seen)
-        return Catalogue(arrange(items), _left_out(seen), tuple(places.notes), len(seen))
+        notes = (*places.notes, *_directory_notes(seen))
+        return Catalogue(arrange(items), _left_out(seen), notes, len(seen))
 
 
 def _look(source: Source, memory: Memory) -> Look:
@@ -87,6 +90,19 @@ def _narrowest(series: Series) -> Path:
     """The one file of a series, or the narrowest folder below which all its files lie."""
     paths = {picture.source.path for picture in series.instances}
     return Path(os.path.commonpath(paths if len(paths) == 1 else {path.parent for path in paths}))
+
+
+def _directory_notes(seen: Sequence[_Seen]) -> list[str]:
+    """What the DICOMDIRs of the disk and of each zip list and nobody found there."""
+    media: dict[ZipFile | None, list[Source]] = {}
+    for source, look in seen:
+        if look.kind is Kind.DIRECTORY:
+            media.setdefault(source.archive, []).append(source)
+    return [
+        note
+        for archive, directories in media.items()
+        for note in directory_notes(directories, (source for source, _ in seen if source.archive is archive))
+    ]
 
 
 def _left_out(seen: Sequence[_Seen]) -> tuple[LeftOut, ...]:

@@ -34,6 +34,10 @@ class Source:
         try:
             if self.archive is None or self.member is None:
                 return _opened(self.path)
+            if self.archive.fp is None:
+                # A header that was kept outlives the archive it was read from.
+                with zipfile.ZipFile(self.path) as reopened:
+                    return io.BytesIO(reopened.read(self.member))
             return io.BytesIO(self.archive.read(self.member))
         except Exception as error:
             raise self._failure(error) from error
