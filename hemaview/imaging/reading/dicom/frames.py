@@ -2,22 +2,62 @@
 
 from __future__ import annotations
 
-from hemaview.imaging.reading.dicom.header import Instance
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pydicom.dataset import Dataset
+
+from hemaview.imaging.reading.dicom.enhanced import enhanced_frames
+from hemaview.imaging.reading.dicom.header import Instance, read_dataset
+from hemaview.imaging.reading.dicom.mosaic import mosaic_tiles
+from hemaview.imaging.reading.files import incomplete
+
+_FUNCTIONAL_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+_MAX_FRAMES = 100_000
+"""Ten times the longest perfusion or functional series; a header that claims more is damaged."""
 
 
 class NotAPicture(Exception):  # noqa: N818 - carries the reason to the caller, never to the user
-    """The frames of a file cannot be told apart or placed; ``str()`` is a clause that follows "because"."""
+    """A file lies about its frames; ``str()`` is a clause that follows "because"."""
 
 
 def pictures(instance: Instance) -> tuple[Instance, ...]:
     """One Instance per picture of a file, in the file's order; a file of one frame gives itself.
 
-    Raises ``NotAPicture`` with the reason.
+    Pictures that the file does not place, such as those of a multi-frame secondary capture, have no position.
+    Raises ``NotAPicture`` with the reason, and ``ScanError`` when the file cannot be read any more.
     """
     if instance.frames <= 1 and not instance.is_enhanced and not instance.is_mosaic:
         return (instance,)
+    _check_frames_fit(instance)
     if instance.is_enhanced:
-        raise NotAPicture("it is an enhanced multi-frame object that does not say where its frames lie")
-    if instance.is_mosaic:
-        raise NotAPicture("it is a Siemens mosaic that does not say where its slices lie")
-    raise NotAPicture(f"it holds {instance.frames} frames that do not say where they lie")
+        return _described_frames(instance)
+    if instance.is_mosaic and instance.frames == 1:
+        return mosaic_tiles(instance, _header(instance))
+    return tuple(replace(instance, frame=n, instance_number=n + 1, position=None) for n in range(instance.frames))
+
+
+def _check_frames_fit(instance: Instance) -> None:
+    """Refuse a number of frames that the file cannot hold."""
+    held = (
+        instance.pixel_length // instance.frame_bytes
+        if instance.pixel_length is not None and instance.frame_bytes
+        else _MAX_FRAMES
+    )
+    if instance.has_pixels and instance.frames > min(held, _MAX_FRAMES):
+        raise NotAPicture(f"it says it holds {instance.frames} frames, but its pixels end before the last of them")
+
+
+def _described_frames(instance: Instance) -> tuple[Instance, ...]:
+    found = enhanced_frames(instance, _header(instance, _FUNCTIONAL_GROUPS))
+    if len(found) != instance.frames:
+        raise NotAPicture(f"it says it holds {instance.frames} frames but describes {len(found)}")
+    return found
+
+
+def _header(instance: Instance, tags: Sequence[str] | None = None) -> Dataset:
+    with instance.source.open() as stream:
+        try:
+            return read_dataset(stream, header_only=True, tags=tags)
+        except Exception as error:  # many kinds; all mean that the header cannot be parsed a second time
+            raise incomplete(instance.source.name) from error

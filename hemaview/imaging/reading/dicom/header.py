@@ -9,13 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Literal
 
+import numpy as np
 import pydicom
 import pydicom.config
 import pydicom.uid
 from pydicom.dataset import Dataset, FileDataset
 
+from hemaview.imaging.reading.dicom import technique
 from hemaview.imaging.reading.dicom.elements import decimal, floats, integer, text, texts, value
+from hemaview.imaging.reading.dicom.technique import moments_of, study_of, technique_of
 from hemaview.imaging.reading.sources import Source, looks_like_dicom
+from hemaview.imaging.study import StudyKey
 
 # pydicom quotes header values in its log, among them names and dates of birth.
 logging.getLogger("pydicom").addHandler(logging.NullHandler())
@@ -24,6 +28,7 @@ logging.getLogger("pydicom").propagate = False
 PIXEL_DATA = 0x7FE00010
 _SIEMENS_CREATOR, _SIEMENS_COUNT = (0x0019, 0x0010), (0x0019, 0x100A)
 _UIH_CREATOR, _UIH_COUNT = (0x0065, 0x0010), (0x0065, 0x1050)
+_PHILIPS_CREATOR, _PHILIPS_SCALE_SLOPE = (0x2005, 0x0010), (0x2005, 0x100E)
 _ENCAPSULATED = ("1.2.840.10008.1.2.4.", "1.2.840.10008.1.2.5")
 _PLAIN_SYNTAXES = (
     "",
@@ -35,15 +40,11 @@ _LENGTH_FIELD_32 = (b"OB", b"OW", b"UN", b"OF", b"OD", b"OL", b"OV")
 
 _READ_KEYS: tuple[Any, ...] = (
     "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "Modality", "ImageType", "SeriesNumber", "InstanceNumber",
-    "AcquisitionNumber", "AcquisitionTime", "EchoTime", "TemporalPositionIdentifier",
-    "NumberOfTemporalPositions", "TriggerTime", "DiffusionBValue",
-    "RepetitionTime", "InversionTime", "ScanningSequence", "MRAcquisitionType", "MagneticFieldStrength",
-    "SliceThickness", "ConvolutionKernel", "KVP", "Manufacturer", "ManufacturerModelName",
-    "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns", "SamplesPerPixel",
-    "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "NumberOfFrames",
+    "SliceThickness", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns",
+    "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "NumberOfFrames",
     "RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence", "PixelPaddingValue",
     "PixelPaddingRangeLimit", "LossyImageCompression", "PerFrameFunctionalGroupsSequence",
-    _SIEMENS_CREATOR, _SIEMENS_COUNT, _UIH_CREATOR, _UIH_COUNT,
+    _SIEMENS_CREATOR, _SIEMENS_COUNT, _UIH_CREATOR, _UIH_COUNT, _PHILIPS_CREATOR, _PHILIPS_SCALE_SLOPE,
 )  # fmt: skip
 _HEADER_TAGS: list[Any] = [pydicom.tag.Tag(key) for key in _READ_KEYS]
 
@@ -66,7 +67,8 @@ class Instance:
     between columns) as in DICOM. ``pixel_offset`` is the byte at which the pixels or their fragments start in the
     file, None when the file has to be parsed as a whole; ``pixel_length`` is None for fragments. ``frames`` counts what
     the file says it holds; ``frame`` is the picture's index among them, and ``tile`` its part of that frame (``rows``
-    and ``columns`` are then the tile's).
+    and ``columns`` are then the tile's). ``scale_slope`` is Philips' own way to make values of all images comparable.
+    ``problem`` is a clause that says why the pictures in the file cannot be told apart, None where they can.
     """
 
     source: Source
@@ -106,8 +108,11 @@ class Instance:
     is_truncated: bool
     moments: dict[str, str] = field(default_factory=dict)
     technique: dict[str, str] = field(default_factory=dict)
+    study: StudyKey = StudyKey()
     frame: int = 0
     tile: Tile | None = None
+    problem: str | None = None
+    scale_slope: float | None = None
 
     @property
     def is_compressed(self) -> bool:
@@ -125,9 +130,18 @@ class Instance:
         return self.syntax in _PLAIN_SYNTAXES
 
     @property
+    def frame_shape(self) -> tuple[int, int]:
+        """(rows, columns) of the whole frame in the file."""
+        return (self.tile.frame_rows, self.tile.frame_columns) if self.tile else (self.rows, self.columns)
+
+    @property
     def frame_bytes(self) -> int:
         """Bytes of one uncompressed frame."""
-        return self.rows * self.columns * self.bits_allocated // 8
+        rows, columns = self.frame_shape
+        pixels = rows * columns * self.samples
+        if self.photometric == "YBR_FULL_422":  # two pixels share their colours
+            pixels = pixels * 2 // 3
+        return pixels * self.bits_allocated // 8
 
 
 def uid_name(uid: str) -> str | None:
@@ -136,13 +150,15 @@ def uid_name(uid: str) -> str | None:
     return entry[0] if entry else None
 
 
-def read_dataset(stream: BinaryIO, *, header_only: bool = False, tags: Sequence[str] | None = None) -> FileDataset:
-    """Parse a stream with pydicom, quietly: the header tags, the given tags or all; raises anything pydicom raises."""
+def read_dataset(stream: BinaryIO, *, header_only: bool = False, tags: Sequence[Any] | None = None) -> FileDataset:
+    """Parse a stream with pydicom, quietly: up to the pixels or all, the given ``tags`` or all of them.
+
+    Raises anything pydicom raises.
+    """
     with warnings.catch_warnings(), pydicom.config.disable_value_validation():
         warnings.simplefilter("ignore")
-        if header_only:
-            return pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=_HEADER_TAGS, force=True)
-        return pydicom.dcmread(stream, force=True, specific_tags=list(tags) if tags else None)
+        wanted = list(tags) if tags else None
+        return pydicom.dcmread(stream, stop_before_pixels=header_only, specific_tags=wanted, force=True)
 
 
 def read_instance(source: Source) -> Instance | None:
@@ -155,7 +171,7 @@ def read_instance(source: Source) -> Instance | None:
             return None
         stream.seek(0)
         try:
-            dataset = read_dataset(stream, header_only=True)
+            dataset = read_dataset(stream, header_only=True, tags=_HEADER_TAGS)
             syntax = str(dataset.file_meta.get("TransferSyntaxUID", "")) if hasattr(dataset, "file_meta") else ""
             with warnings.catch_warnings(), pydicom.config.disable_value_validation():
                 warnings.simplefilter("ignore")
@@ -239,34 +255,9 @@ def _instance(
         pixel_offset=offset,
         pixel_length=length,
         is_truncated=offset is not None and length is not None and offset + length > file_size,
-        moments={
-            name: text(dataset, key)
-            for name, key in (
-                ("echo", "EchoTime"),
-                ("b-value", "DiffusionBValue"),
-                ("time", "TemporalPositionIdentifier"),
-                ("acquisition", "AcquisitionNumber"),
-                ("clock", "AcquisitionTime"),
-                ("trigger", "TriggerTime"),
-                ("times", "NumberOfTemporalPositions"),
-            )
-        },
-        technique={
-            name: value
-            for name, key in (
-                ("manufacturer", "Manufacturer"),
-                ("model", "ManufacturerModelName"),
-                ("sequence", "ScanningSequence"),
-                ("acquisition", "MRAcquisitionType"),
-                ("repetition_time_ms", "RepetitionTime"),
-                ("echo_time_ms", "EchoTime"),
-                ("inversion_time_ms", "InversionTime"),
-                ("field_t", "MagneticFieldStrength"),
-                ("kernel", "ConvolutionKernel"),
-                ("kv", "KVP"),
-            )
-            if (value := "/".join(texts(dataset, key)))
-        },
+        moments=moments_of(dataset),
+        technique=technique_of(dataset),
+        study=study_of(dataset),
     )
 
 
@@ -277,6 +268,15 @@ def tiles_in_frame(dataset: Dataset) -> int:
     if _UIH_COUNT in dataset and text(dataset, _UIH_CREATOR) == "Image Private Header":
         return _private_integer(dataset, _UIH_COUNT)
     return 0
+
+
+def _scale_slope(dataset: Dataset) -> float | None:
+    if _PHILIPS_SCALE_SLOPE not in dataset or not text(dataset, _PHILIPS_CREATOR).upper().startswith("PHILIPS MR"):
+        return None
+    slope = value(dataset, _PHILIPS_SCALE_SLOPE)
+    if isinstance(slope, bytes) and len(slope) == 4:  # nothing in an implicit file says what kind of number it is
+        return float(np.frombuffer(slope, "<f4")[0])
+    return decimal(dataset, _PHILIPS_SCALE_SLOPE)
 
 
 def _private_integer(dataset: Dataset, key: tuple[int, int]) -> int:
