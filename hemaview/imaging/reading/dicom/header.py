@@ -15,9 +15,8 @@ import pydicom.config
 import pydicom.uid
 from pydicom.dataset import Dataset, FileDataset
 
-from hemaview.imaging.reading.dicom import technique
 from hemaview.imaging.reading.dicom.elements import decimal, floats, integer, text, texts, value
-from hemaview.imaging.reading.dicom.technique import moments_of, study_of, technique_of
+from hemaview.imaging.reading.dicom.technique import TECHNIQUE_TAGS, moments_of, study_of, technique_of
 from hemaview.imaging.reading.sources import Source, looks_like_dicom
 from hemaview.imaging.study import StudyKey
 
@@ -41,11 +40,13 @@ _LENGTH_FIELD_32 = (b"OB", b"OW", b"UN", b"OF", b"OD", b"OL", b"OV")
 _READ_KEYS: tuple[Any, ...] = (
     "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "Modality", "ImageType", "SeriesNumber", "InstanceNumber",
     "SliceThickness", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns",
-    "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "NumberOfFrames",
-    "RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence", "PixelPaddingValue",
+    "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
+    "NumberOfFrames", "RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence", "PixelPaddingValue",
     "PixelPaddingRangeLimit", "LossyImageCompression", "PerFrameFunctionalGroupsSequence",
     _SIEMENS_CREATOR, _SIEMENS_COUNT, _UIH_CREATOR, _UIH_COUNT, _PHILIPS_CREATOR, _PHILIPS_SCALE_SLOPE,
+    *TECHNIQUE_TAGS,
 )  # fmt: skip
+_NO_STUDY = StudyKey()
 _HEADER_TAGS: list[Any] = [pydicom.tag.Tag(key) for key in _READ_KEYS]
 
 
@@ -67,8 +68,8 @@ class Instance:
     between columns) as in DICOM. ``pixel_offset`` is the byte at which the pixels or their fragments start in the
     file, None when the file has to be parsed as a whole; ``pixel_length`` is None for fragments. ``frames`` counts what
     the file says it holds; ``frame`` is the picture's index among them, and ``tile`` its part of that frame (``rows``
-    and ``columns`` are then the tile's). ``scale_slope`` is Philips' own way to make values of all images comparable.
-    ``problem`` is a clause that says why the pictures in the file cannot be told apart, None where they can.
+    and ``columns`` are then the tile's). ``scale_slope`` is Philips' own, which makes the values of its images
+    comparable. ``problem`` is a clause that says why the pictures in the file cannot be told apart, None if they can.
     """
 
     source: Source
@@ -108,7 +109,7 @@ class Instance:
     is_truncated: bool
     moments: dict[str, str] = field(default_factory=dict)
     technique: dict[str, str] = field(default_factory=dict)
-    study: StudyKey = StudyKey()
+    study: StudyKey = _NO_STUDY
     frame: int = 0
     tile: Tile | None = None
     problem: str | None = None
