@@ -12,7 +12,7 @@ from PySide6.QtGui import QColor, QFont, QPainter, QPen
 from hemaview.gui.text_label import draw_label, line_height
 from hemaview.gui.theme import COLOURS, PLANE_COLOURS
 from hemaview.gui.view_transform import ViewTransform
-from hemaview.imaging import Geometry, Modality, Plane, PlaneView, Volume
+from hemaview.imaging import Geometry, Plane, PlaneView, Volume
 from hemaview.imaging.geometry import AXIS_LETTERS
 from hemaview.imaging.windowing import Window
 from hemaview.volumetry import TadaMeasurement
@@ -58,7 +58,7 @@ def probe_at(
     if not all(0 <= n < size for n, size in zip((i, j, k), volume.geometry.size, strict=True)):
         return None
     px, py, pz = (float(v) for v in volume.geometry.index_to_lps((i, j, k)))
-    unit = "HU" if volume.modality is Modality.CT else ""
+    unit = "HU" if volume.is_hounsfield else ""
     in_mask = mask is not None and bool(mask[k, j, i])
     return Probe(transform.view.plane, (i, j, k), (px, py, pz), float(volume.array[k, j, i]), unit, in_mask)
 
@@ -77,10 +77,10 @@ def slice_position(geometry: Geometry, view: PlaneView, cursor: tuple[float, flo
     return f"{anatomical(axis, float(geometry.index_to_lps(at)[axis]))} mm"
 
 
-def window_text(window: Window, modality: Modality) -> str:
-    """Width and level as radiologists read them; the scan's own units, HU for CT."""
+def window_text(window: Window, *, hounsfield: bool) -> str:
+    """Width and level as radiologists read them; the scan's own units or HU."""
     digits = 0 if window.width >= 10 else 2 if window.width >= 0.1 else 4
-    unit = " HU" if modality is Modality.CT else ""
+    unit = " HU" if hounsfield else ""
     return f"W {window.width:.{digits}f}  L {window.centre:.{digits}f}{unit}".replace("-", "−")
 
 

@@ -79,7 +79,7 @@ def head_outline(volume: Volume) -> Mesh | None:
         return None
     sample = ndimage.gaussian_filter(sample, 0.8)
     low, high = float(sample.min()), float(np.percentile(sample, 98))
-    if volume.modality == "CT":
+    if volume.is_hounsfield:
         low, high = max(low, -1000.0), 100.0
         threshold = -250.0
     else:

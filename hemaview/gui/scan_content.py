@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from hemaview.imaging import Modality, Volume
+from hemaview.imaging import Volume
 from hemaview.imaging.windowing import Window, auto_window
 
 Region = tuple[slice, slice, slice]
@@ -51,11 +51,11 @@ def mask_extent(mask: NDArray[np.bool_]) -> Region | None:
 def content_bounds(volume: Volume) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Lower and upper faces (i, j, k) of what stands out from the background; the whole scan when nothing does.
 
-    Background is air in a CT, else what lies below a tenth of the way from the 1st to the 99th percentile.
+    Background is air in a CT in HU, else what lies below a tenth of the way from the 1st to the 99th percentile.
     Of what remains the largest connected body counts, so that neither noise nor the head rest does.
     """
     sample, steps = _sample(volume)
-    if volume.modality is Modality.CT:
+    if volume.is_hounsfield:
         bright = sample > _AIR_BELOW_HU
     else:
         low, high = (float(v) for v in np.percentile(sample, (1, 99)))

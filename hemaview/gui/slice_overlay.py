@@ -100,6 +100,6 @@ def _paint_texts(painter: QPainter, state: ViewState, volume: Volume, scene: Sce
     position = slice_position(volume.geometry, view, state.cursor, scene.index)
     paint_slice_text(painter, scene.index + 1, view.slice_count, position, small)
     if not small:
-        paint_bottom_text(painter, window_text(state.window, volume.modality), scene.probe, height)
+        paint_bottom_text(painter, window_text(state.window, hounsfield=volume.is_hounsfield), scene.probe, height)
     if not state.radiological and view.plane is not Plane.SAGITTAL:
         paint_warning(painter, "neurological: left on the left", width)

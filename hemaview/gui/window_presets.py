@@ -1,4 +1,4 @@
-"""The grey windows that a scan's modality offers: their actions, their keys and the name of the one in force."""
+"""The grey windows that a scan's values allow: their actions, their keys and the name of the one in force."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ class WindowPresets(QObject):
 
     def _follow_volume(self) -> None:
         volume = self._state.volume
-        self._presets = presets(volume.modality, scan_looks(volume).window) if volume is not None else ()
+        self._presets = (
+            presets(hounsfield=volume.is_hounsfield, auto=scan_looks(volume).window) if volume is not None else ()
+        )
         for number in range(1, PRESET_COUNT + 1):
             action = self._actions[f"preset_{number}"]
             preset = self._preset(number)

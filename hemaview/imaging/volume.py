@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -47,11 +47,19 @@ class Volume:
         if self.array.dtype not in (np.dtype(np.int16), np.dtype(np.float32)):
             raise ScanError(f"The scan's pixel type {self.array.dtype} is not supported inside HEMAVIEW.")
         object.__setattr__(self, "array", np.ascontiguousarray(self.array))
+        if self.sequence.sequence.modality is not self.modality:
+            object.__setattr__(self, "sequence", SequenceGuess.of(self.modality))
 
     @property
     def is_hounsfield(self) -> bool:
         """Whether it is a CT whose values are HU, so that CT windows and limits mean something."""
         return self.modality is Modality.CT and self.hounsfield is not False
+
+    def taken_for(self, sequence: SequenceGuess) -> Volume:
+        """The same pixels taken for another kind of scan; their values do not become HU by being called CT."""
+        in_hounsfield = self.modality is Modality.CT if self.hounsfield is None else self.hounsfield
+        modality = sequence.sequence.modality
+        return replace(self, modality=modality, sequence=sequence, hounsfield=in_hounsfield)
 
 
 @dataclass(frozen=True, eq=False)

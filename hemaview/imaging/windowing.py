@@ -8,11 +8,22 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from hemaview.imaging.volume import Modality, Volume
+from hemaview.imaging.sequence import Sequence
+from hemaview.imaging.volume import Volume
 
 _SAMPLE_SIZE = 400_000
 _CONSTANT_BACKGROUND_SHARE = 0.02
-_LOW_PERCENTILE, _HIGH_PERCENTILE = 1.0, 99.5
+_PERCENTILES = (1.0, 99.5)
+_DARK_BLOOD = (0.2, 99.5)
+_BRIGHT_LESION = (1.0, 99.9)
+_SEQUENCE_PERCENTILES = {
+    Sequence.T2STAR: _DARK_BLOOD,
+    Sequence.SWI: _DARK_BLOOD,
+    Sequence.T1C: _BRIGHT_LESION,
+    Sequence.FLAIR: _BRIGHT_LESION,
+    Sequence.DWI: _BRIGHT_LESION,
+}
+"""Where the small part of the head that matters is darkest or brightest, less of that end is cut off."""
 
 
 @dataclass(frozen=True)
@@ -82,13 +93,13 @@ _RELATIVE_PRESETS = (
 )
 
 
-def presets(modality: Modality, auto: Window = UNIT_WINDOW) -> tuple[WindowPreset, ...]:
-    """The presets of a modality, in the order of their keys.
+def presets(*, hounsfield: bool, auto: Window = UNIT_WINDOW) -> tuple[WindowPreset, ...]:
+    """The presets of a scan whose values are ``hounsfield`` units or not, in the order of their keys.
 
-    CT windows are in HU and do not depend on ``auto``. MR values have no unit, so the other windows are
-    laid out relative to ``auto``, which is the scan's ``auto_window``; without it they are fractions of it.
+    CT windows are in HU and do not depend on ``auto``. Values of MR and grey levels have no unit, so their windows
+    are laid out relative to ``auto``, which is the scan's ``auto_window``; without it they are fractions of it.
     """
-    if modality is Modality.CT:
+    if hounsfield:
         return _CT_PRESETS
     return tuple(WindowPreset(p.name, p.key, p.window.within(auto)) for p in _RELATIVE_PRESETS)
 
@@ -96,12 +107,14 @@ def presets(modality: Modality, auto: Window = UNIT_WINDOW) -> tuple[WindowPrese
 def auto_window(volume: Volume) -> Window:
     """A window that shows the head well whatever the background is.
 
-    CT gets the brain window. Otherwise the 1st to 99.5th percentile of the foreground: voxels above a
+    CT in HU gets the brain window. Otherwise the 1st to 99.5th percentile of the foreground (wider at the dark end
+    for T2* and SWI, at the bright end for T1 with contrast, FLAIR and DWI): voxels above a
     constant background (0, or -3.62 in a z-scored scan) where there is one, else everything for black
     and the voxels above the mean for white, so that noise in air stays dark.
     """
-    if volume.modality is Modality.CT:
+    if volume.is_hounsfield:
         return CT_AUTO_WINDOW
+    lowest_percent, highest_percent = _SEQUENCE_PERCENTILES.get(volume.sequence.sequence, _PERCENTILES)
     flat = volume.array.reshape(-1)
     # A stride that shares no factor with usual row lengths samples all rows and slices evenly.
     stride = max(1, flat.size // _SAMPLE_SIZE) | 1
@@ -111,10 +124,10 @@ def auto_window(volume: Volume) -> Window:
     if foreground.size == 0:
         return Window(float(lowest), 1.0)
     if 1 - foreground.size / sample.size >= _CONSTANT_BACKGROUND_SHARE:
-        low, high = np.percentile(foreground, (_LOW_PERCENTILE, _HIGH_PERCENTILE))
+        low, high = np.percentile(foreground, (lowest_percent, highest_percent))
     else:
-        low = np.percentile(sample, _LOW_PERCENTILE)
-        high = np.percentile(sample[sample >= sample.mean()], _HIGH_PERCENTILE)
+        low = np.percentile(sample, lowest_percent)
+        high = np.percentile(sample[sample >= sample.mean()], highest_percent)
     if high <= low:
         low, high = lowest, sample.max()
     return Window.between(float(low), float(high))

@@ -18,7 +18,7 @@ from hemaview.gui.box_painting import BOX_COLOUR
 from hemaview.gui.mask_outline import outline_edges, outline_loops
 from hemaview.gui.slice_painter import MASK_COLOUR, display_mask, grey_rgb32
 from hemaview.gui.view_state import MaskPatch, OverlayStyle, Tool
-from hemaview.imaging import Geometry, LabelMap, Modality, Plane, Volume, plane_view
+from hemaview.imaging import Geometry, LabelMap, Plane, Volume, plane_view
 from hemaview.imaging.windowing import Window
 from hemaview.segmentation.contract import SliceResult
 from hemaview.volumetry import measure_tada
@@ -204,9 +204,9 @@ def test_the_slice_position_is_that_of_the_patient(crooked, plane):
 
 
 def test_window_values_have_the_unit_of_the_scan():
-    assert window_text(Window(40, 80), Modality.CT) == "W 80  L 40 HU"
-    assert window_text(Window(-600, 1500), Modality.CT) == "W 1500  L −600 HU"
-    assert window_text(Window(0.25, 3.5), Modality.MR) == "W 3.50  L 0.25"
+    assert window_text(Window(40, 80), hounsfield=True) == "W 80  L 40 HU"
+    assert window_text(Window(-600, 1500), hounsfield=True) == "W 1500  L −600 HU"
+    assert window_text(Window(0.25, 3.5), hounsfield=False) == "W 3.50  L 0.25"
 
 
 def test_colours_of_mask_and_box_differ_for_the_colour_blind():

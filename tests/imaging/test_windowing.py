@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hemaview.imaging import Geometry, Modality, Volume
+from hemaview.imaging.sequence import Sequence, SequenceGuess
 from hemaview.imaging.windowing import Window, auto_window, presets, to_grey8, window_lut
 
 
@@ -61,6 +64,19 @@ def test_auto_of_ct_is_the_brain_window():
     assert auto_window(volume) == Window(40, 80)
 
 
+def test_a_ct_in_grey_levels_gets_no_window_in_hounsfield_units():
+    grey = np.arange(256, dtype=np.int16).repeat(8).reshape(8, 16, 16)
+    volume = replace(_volume(grey, Modality.CT), hounsfield=False)
+    assert auto_window(volume) == auto_window(_volume(grey, Modality.UNKNOWN))
+
+
+@pytest.mark.parametrize(("sequence", "keeps"), [(Sequence.SWI, "dark"), (Sequence.T1C, "bright")])
+def test_the_window_of_a_sequence_keeps_the_greys_that_matter_in_it(sequence, keeps):
+    plain, special = (auto_window(_head(0).taken_for(SequenceGuess(s))) for s in (Sequence.T1, sequence))
+    assert (special.lower < plain.lower) == (keeps == "dark")
+    assert (special.upper > plain.upper) == (keeps == "bright")
+
+
 def test_auto_never_has_zero_width():
     flat = np.zeros((4, 4, 4), dtype=np.int16)
     assert auto_window(_volume(flat)).width > 0
@@ -68,9 +84,9 @@ def test_auto_never_has_zero_width():
     assert auto_window(_volume(flat)).width > 0
 
 
-@pytest.mark.parametrize("modality", list(Modality))
-def test_presets_have_a_digit_each(modality):
-    found = presets(modality, Window(100, 50))
+@pytest.mark.parametrize("hounsfield", [True, False])
+def test_presets_have_a_digit_each(hounsfield):
+    found = presets(hounsfield=hounsfield, auto=Window(100, 50))
     assert [p.key for p in found] == [str(n) for n in range(1, len(found) + 1)]
     assert len({p.name for p in found}) == len(found)
     assert all(p.window.width > 0 for p in found)
@@ -78,8 +94,8 @@ def test_presets_have_a_digit_each(modality):
 
 def test_mr_presets_follow_the_auto_window():
     auto = Window(100, 50)
-    by_name = {p.name: p.window for p in presets(Modality.MR, auto)}
+    by_name = {p.name: p.window for p in presets(hounsfield=False, auto=auto)}
     assert by_name["Auto"] == auto
     assert by_name["Narrow"].width < auto.width < by_name["Wide"].width
     assert by_name["Bright"].centre < auto.centre < by_name["Dark"].centre
-    assert {p.name: p.window for p in presets(Modality.CT, auto)}["Brain"] == Window(40, 80)
+    assert {p.name: p.window for p in presets(hounsfield=True, auto=auto)}["Brain"] == Window(40, 80)

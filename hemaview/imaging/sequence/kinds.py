@@ -35,6 +35,11 @@ class Sequence(StrEnum):
             return Modality.UNKNOWN
         return Modality.CT if self in (Sequence.CT, Sequence.CT_CONTRAST) else Modality.MR
 
+    @classmethod
+    def of(cls, modality: Modality) -> Sequence:
+        """What is known of a scan of which only the modality is known."""
+        return {Modality.MR: cls.MR, Modality.CT: cls.CT, Modality.UNKNOWN: cls.UNKNOWN}[modality]
+
 
 @dataclass(frozen=True)
 class SequenceGuess:
@@ -47,3 +52,15 @@ class SequenceGuess:
     sequence: Sequence = Sequence.UNKNOWN
     why: str = "nothing in the file says what kind of scan it is"
     certain: bool = False
+
+    @classmethod
+    def of(cls, modality: Modality) -> SequenceGuess:
+        """What is known of a scan of which only the modality is known."""
+        if modality is Modality.UNKNOWN:
+            return cls()
+        return cls(Sequence.of(modality), f"it is a scan by {modality}, and nothing says more")
+
+    @classmethod
+    def chosen(cls, sequence: Sequence) -> SequenceGuess:
+        """What the user says it is."""
+        return cls(sequence, "chosen by the user", certain=True)

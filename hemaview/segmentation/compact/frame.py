@@ -88,11 +88,11 @@ class Frame:
 def holds_hounsfield(volume: Volume) -> bool:
     """Whether the scan's values are CT numbers with air and bone, which crops must limit to soft tissue.
 
-    Told by the values, because files without a modality and 8-bit pictures of a CT are common; the share of air keeps
-    an MR scan with a few negative voxels from resampling apart from a CT.
+    Told by the modality where it is known, and by the values where it is not; the share of air keeps an MR scan with a
+    few negative voxels from resampling apart from a CT.
     """
-    if volume.modality is Modality.MR:
-        return False
+    if volume.modality is not Modality.UNKNOWN:
+        return volume.is_hounsfield
     sample = volume.array[::2, ::4, ::4]
     if sample.max() < _BONE_HU:
         return False

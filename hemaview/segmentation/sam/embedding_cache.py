@@ -122,8 +122,9 @@ class EmbeddingCache:
 
 
 def scan_fingerprint(volume: Volume) -> str:
-    """A hash of a scan's voxels, their shape and type, and its modality; geometry does not change an embedding."""
-    found = hashlib.blake2b(f"{volume.array.shape} {volume.array.dtype} {volume.modality}".encode(), digest_size=32)
+    """A hash of a scan's voxels, their shape, type and unit, and its modality; geometry does not change an embedding."""
+    kind = f"{volume.modality} {volume.is_hounsfield}"
+    found = hashlib.blake2b(f"{volume.array.shape} {volume.array.dtype} {kind}".encode(), digest_size=32)
     for picture in volume.array:
         stop_point()
         found.update(np.ascontiguousarray(picture).data)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from hemaview.imaging import Modality, Volume
+from hemaview.imaging import Volume
 from hemaview.imaging.windowing import CT_AUTO_WINDOW, Window
 from hemaview.segmentation.compact.frame import holds_hounsfield
 from hemaview.segmentation.sam.stopping import stop_point
@@ -47,7 +47,7 @@ class GreyScale:
         ``fixed_window`` stretches a CT between the window's ends and not between the values that occur, on every
         slice alike. A model must be used as it was trained: published MedSAM without it.
         """
-        if volume.modality is Modality.CT or holds_hounsfield(volume):
+        if holds_hounsfield(volume):
             lower, upper = window.lower, window.upper
             if fixed_window:
                 return cls(lower, upper, lower, upper, fixed=True)
