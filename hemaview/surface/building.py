@@ -28,7 +28,7 @@ _COARSER_STEPS = 2
 def mesh_from_mask(mask: LabelMap, *, smooth: bool = True) -> Mesh:
     """The surface of a mask in LPS mm, closed and outward.
 
-    Isotropic voxels: flying edges and a windowed-sinc filter. Thick slices: signed distances per slice,
+    Isotropic voxels: flying edges and a windowed-sinc filter. Thick or uneven slices: signed distances per slice,
     interpolated to isotropic voxels, then flying edges at the level that encloses the mask's volume. Small
     bodies, whose corners smoothing would cut off, take the second way too, and large ones, in larger steps.
     When more than 1 % of the volume is still missing or too much, the surface is scaled about its
@@ -40,52 +40,51 @@ def mesh_from_mask(mask: LabelMap, *, smooth: bool = True) -> Mesh:
     bounds = mask.bounds()
     if bounds is None:
         raise ExportError("The mask is empty, so there is no surface; segment the haematoma first.")
-    voxels = mask.array[bounds]
-    offset = np.array([bounds[2].start, bounds[1].start, bounds[0].start], dtype=np.float64)
-    geometry = mask.geometry
-    volume = mask.voxel_count * geometry.voxel_volume_ml
-    spacing = geometry.spacing[2], geometry.spacing[1], geometry.spacing[0]
+    body = LabelMap(np.pad(mask.array[bounds], 1), mask.geometry.cropped(bounds, margin=1))
+    volume = body.geometry.volume_ml(body.array)
 
     mesh: Mesh | None = None
-    if smooth and max(spacing) <= THICK_SLICE_RATIO * min(spacing):
-        mesh = _place(*_voxel_surface(voxels, smooth=True), geometry, offset)
+    if smooth and _near_cubic(body.geometry):
+        mesh = _voxel_surface(body, smooth=True)
         if not _usable(mesh) or abs(np.cbrt(volume / mesh.volume_ml) - 1) > _LARGEST_STRETCH:
             mesh = None
     if smooth and mesh is None:
-        mesh = _enclosing(interpolate_slices(voxels, spacing, _fine_step(voxels, spacing)), geometry, offset, volume)
+        mesh = _enclosing(interpolate_slices(body, _fine_step(body.geometry, volume)), volume)
         if not _usable(mesh):
             mesh = None
     if mesh is None:
-        mesh = _place(*_voxel_surface(voxels, smooth=False), geometry, offset)
+        mesh = _voxel_surface(body, smooth=False)
     if len(mesh.triangles) > MOST_TRIANGLES:
-        mesh = _coarser(mesh, voxels, spacing, geometry, offset, volume)
+        mesh = _coarser(mesh, body, volume)
     if abs(mesh.volume_ml / volume - 1) > VOLUME_TOLERANCE:
         mesh = mesh.scaled_to(volume)
     return mesh
 
 
-def _fine_step(voxels: NDArray[np.bool_], spacing: tuple[float, float, float]) -> float:
+def _near_cubic(geometry: Geometry) -> bool:
+    """Whether voxels are about as long as wide, so that their staircase can be smoothed away."""
+    return not geometry.is_uneven and max(geometry.spacing) <= THICK_SLICE_RATIO * min(geometry.spacing)
+
+
+def _fine_step(geometry: Geometry, volume: float) -> float:
     """Step in mm for interpolation: what the pixels show, finer for small bodies and for near-cubic voxels.
 
     Near-cubic voxels come here only when smoothing them took a fine shape away.
     """
-    step = max(FINEST_STEP_MM, min(spacing))
-    if max(spacing) <= THICK_SLICE_RATIO * min(spacing):
-        step = min(spacing) / 2
-    diameter = float(np.cbrt(np.count_nonzero(voxels) * np.prod(spacing)))
-    return min(step, diameter / 8)
+    finest = min(*geometry.spacing[:2], float(geometry.slice_steps_mm.min()))
+    step = finest / 2 if _near_cubic(geometry) else max(FINEST_STEP_MM, finest)
+    return min(step, float(np.cbrt(volume * 1000)) / 8)
 
 
-def _voxel_surface(voxels: NDArray[np.bool_], *, smooth: bool) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    points, triangles = level_surface(np.pad(voxels, 1).astype(np.float32), 0.5, smooth=smooth)
-    return points - 1, triangles
+def _voxel_surface(body: LabelMap, *, smooth: bool) -> Mesh:
+    """The surface between voxels, its staircase smoothed away or not; the outermost voxels of ``body`` are empty."""
+    points, triangles = level_surface(body.array.astype(np.float32), 0.5, smooth=smooth)
+    return _place(points, triangles, body.geometry)
 
 
-def _place(
-    points: NDArray[np.float64], triangles: NDArray[np.int32], geometry: Geometry, offset: NDArray[np.float64]
-) -> Mesh:
-    """The surface at voxel indices relative to ``offset`` in the patient, outward on left-handed grids too."""
-    mesh = Mesh(geometry.index_to_lps(points + offset), triangles)
+def _place(points: NDArray[np.float64], triangles: NDArray[np.int32], geometry: Geometry) -> Mesh:
+    """The surface at voxel indices in the patient, outward on left-handed grids too."""
+    mesh = Mesh(geometry.index_to_lps(points), triangles)
     return mesh.flipped() if geometry.is_left_handed else mesh
 
 
@@ -93,21 +92,20 @@ def _usable(mesh: Mesh) -> bool:
     return len(mesh.triangles) > 0 and mesh.volume_ml > 0 and count_edges(mesh.triangles).closed
 
 
-def _enclosing(field: FineField, geometry: Geometry, offset: NDArray[np.float64], volume: float) -> Mesh:
+def _enclosing(field: FineField, volume: float) -> Mesh:
     """The level surface of ``field`` that encloses ``volume`` mL."""
-    voxel = geometry.voxel_volume_ml * float(np.prod(field.step))
-    wanted = int(np.clip(round(volume / voxel), 1, field.values.size - 1))
+    wanted = int(np.clip(round(volume / field.geometry.voxel_volume_ml), 1, field.values.size - 1))
     flat = field.values.ravel()
     level = float(np.partition(flat, flat.size - wanted)[flat.size - wanted])
     # A grid point exactly on the level would put several corners of the surface on one spot.
-    margin = 0.01 * float(min(np.asarray(geometry.spacing) * field.step[::-1]))
+    margin = 0.01 * min(field.geometry.spacing)
     mesh = Mesh(np.zeros((0, 3)), np.zeros((0, 3), np.int32))
     for _ in range(_LEVEL_STEPS):
         near = field.values - np.float32(level)
         close = np.abs(near) < margin
         near[close] = np.where(near[close] >= 0, margin, -margin)
         points, triangles = level_surface(near, 0.0, smooth=False)
-        mesh = _place(field.to_index(points), triangles, geometry, offset)
+        mesh = _place(points, triangles, field.geometry)
         if len(triangles) == 0:
             break
         excess = mesh.volume_ml / volume - 1
@@ -118,21 +116,14 @@ def _enclosing(field: FineField, geometry: Geometry, offset: NDArray[np.float64]
     return mesh
 
 
-def _coarser(
-    mesh: Mesh,
-    voxels: NDArray[np.bool_],
-    spacing: tuple[float, float, float],
-    geometry: Geometry,
-    offset: NDArray[np.float64],
-    volume: float,
-) -> Mesh:
+def _coarser(mesh: Mesh, body: LabelMap, volume: float) -> Mesh:
     """The surface from larger steps, with about ``MOST_TRIANGLES`` triangles; unlike edge collapses never open."""
-    near_cubic = max(spacing) <= THICK_SLICE_RATIO * min(spacing)
-    step = min(spacing) if near_cubic else max(FINEST_STEP_MM, min(spacing))
+    finest = min(body.geometry.spacing)
+    step = finest if _near_cubic(body.geometry) else max(FINEST_STEP_MM, finest)
     reduced = mesh
     for _ in range(_COARSER_STEPS):
         step *= 1.1 * math.sqrt(len(reduced.triangles) / MOST_TRIANGLES)
-        reduced = _enclosing(interpolate_slices(voxels, spacing, step), geometry, offset, volume)
+        reduced = _enclosing(interpolate_slices(body, step), volume)
         if not _usable(reduced):
             return mesh
         if len(reduced.triangles) <= MOST_TRIANGLES:

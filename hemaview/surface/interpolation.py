@@ -1,4 +1,4 @@
-"""From thick slices to a fine isotropic field whose level surface has no terraces."""
+"""From thick or uneven slices to a fine isotropic field whose level surface has no terraces."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hemaview.imaging import Geometry, LabelMap
 
 _SMOOTHING_VOXELS = 0.7
 _PADDING = 3
@@ -16,30 +18,28 @@ _REACH = 1.5
 
 @dataclass(frozen=True, eq=False)
 class FineField:
-    """``values[k, j, i]`` in mm, positive inside, on a grid from ``start`` in steps of ``step`` voxels (k, j, i)."""
+    """``values[k, j, i]`` in mm, positive inside, on ``geometry``: an even grid along the mask's own axes."""
 
     values: NDArray[np.float32]
-    start: NDArray[np.float64]
-    step: NDArray[np.float64]
-
-    def to_index(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Voxel indices (i, j, k) of the original mask at points (i, j, k) of the fine grid."""
-        return np.asarray(points * self.step[::-1] + self.start[::-1])
+    geometry: Geometry
 
 
-def interpolate_slices(mask: NDArray[np.bool_], spacing: tuple[float, float, float], finest: float) -> FineField:
-    """Shape-based interpolation of ``mask[k, j, i]``, ``spacing`` in mm along (k, j, i), to isotropic voxels.
+def interpolate_slices(body: LabelMap, finest: float) -> FineField:
+    """Shape-based interpolation of a mask, cut out with one empty voxel on every side, to isotropic voxels round it.
 
-    Every slice across the coarsest axis becomes a signed distance to its own outline; these are
-    interpolated by cubic splines to steps of ``finest`` mm (or more, to stay within memory), and smoothed by
-    0.7 voxels. The level that encloses the mask's volume is near 0.
+    Every slice across the coarsest axis, or across the one with uneven steps, becomes a signed distance to its own
+    outline; these are interpolated by cubic splines to steps of ``finest`` mm (or more, to stay within memory), and
+    smoothed by 0.7 voxels. The level that encloses the mask's volume is near 0.
     """
     from scipy import ndimage
 
-    axis = int(np.argmax(spacing))
-    flat = np.moveaxis(np.pad(mask, _PADDING), axis, 0)
+    k, j, i = body.array.shape
+    geometry = body.geometry.cropped((slice(0, k), slice(0, j), slice(0, i)), _PADDING - 1)
+    spacing = geometry.spacing[::-1]
+    axis = 0 if geometry.is_uneven else int(np.argmax(spacing))
+    flat = np.moveaxis(np.pad(body.array, _PADDING - 1), axis, 0)
     in_plane = [s for a, s in enumerate(spacing) if a != axis]
-    reach = _REACH * spacing[axis]
+    reach = _REACH * max(spacing[axis], float(geometry.slice_steps_mm.max()) if axis == 0 else 0.0)
     field = np.full(flat.shape, -reach, dtype=np.float32)
     for index in np.flatnonzero(flat.any(axis=(1, 2))):
         field[index] = reach * np.tanh(_signed_distance(flat[index], in_plane) / reach)
@@ -47,13 +47,18 @@ def interpolate_slices(mask: NDArray[np.bool_], spacing: tuple[float, float, flo
 
     extent = np.prod((np.array(field.shape) - 1.0) * np.asarray(spacing))
     h = max(finest, float(np.cbrt(extent / _MOST_VOXELS)))
-    steps = np.ones(3)
+    steps = list(spacing)
     for a in range(3):
-        if spacing[a] > 1.01 * h or spacing[a] < 0.75 * h:
-            steps[a] = h / spacing[a]
-            field = _resample(field, a, steps[a])
+        if a == 0 and geometry.is_uneven:
+            steps[a] = h
+            field = _resampled(field, a, _spline_matrix(geometry.slice_places_mm, h))
+        elif spacing[a] > 1.01 * h or spacing[a] < 0.75 * h:
+            steps[a] = h
+            field = _resampled(field, a, _even_spline_matrix(field.shape[a], h / spacing[a]))
     field = ndimage.gaussian_filter(field, _SMOOTHING_VOXELS, mode="nearest", truncate=3.0)
-    return FineField(field, np.full(3, -float(_PADDING)), steps)
+    depth, rows, columns = field.shape
+    fine = Geometry((columns, rows, depth), (steps[2], steps[1], steps[0]), geometry.origin, geometry.direction)
+    return FineField(field, fine)
 
 
 def _signed_distance(outline: NDArray[np.bool_], spacing: list[float]) -> NDArray[np.float32]:
@@ -66,14 +71,25 @@ def _signed_distance(outline: NDArray[np.bool_], spacing: list[float]) -> NDArra
     return np.asarray(np.where(outline, inside - half, half - outside), dtype=np.float32)
 
 
-def _resample(field: NDArray[np.float32], axis: int, step: float) -> NDArray[np.float32]:
-    """Cubic-spline samples along ``axis`` at 0, step, 2 step, ...; one small matrix times the whole field."""
+def _resampled(field: NDArray[np.float32], axis: int, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """``field`` with ``matrix`` (targets, length) applied along ``axis``."""
+    moved = np.moveaxis(field, axis, 0)
+    out = matrix @ moved.reshape(len(moved), -1)
+    return np.ascontiguousarray(np.moveaxis(out.reshape(len(matrix), *moved.shape[1:]), 0, axis))
+
+
+def _even_spline_matrix(length: int, step: float) -> NDArray[np.float32]:
+    """(targets, length) weights of cubic-spline samples at 0, step, 2 step, ... voxels."""
     from scipy import ndimage
 
-    length = field.shape[axis]
     targets = np.arange(0, length - 1 + 1e-9, step)
     places = np.meshgrid(targets, np.arange(length), indexing="ij")
-    matrix = ndimage.map_coordinates(np.eye(length), places, order=3, mode="mirror").astype(np.float32)
-    moved = np.moveaxis(field, axis, 0)
-    out = matrix @ moved.reshape(length, -1)
-    return np.ascontiguousarray(np.moveaxis(out.reshape(len(targets), *moved.shape[1:]), 0, axis))
+    return np.asarray(ndimage.map_coordinates(np.eye(length), places, order=3, mode="mirror"), dtype=np.float32)
+
+
+def _spline_matrix(places: NDArray[np.float64], step: float) -> NDArray[np.float32]:
+    """(targets, slices) weights of cubic-spline samples every ``step`` mm between the first and the last place."""
+    from scipy.interpolate import CubicSpline
+
+    targets = np.arange(0, places[-1] + 1e-9, step)
+    return np.asarray(CubicSpline(places, np.eye(len(places)), bc_type="clamped")(targets), dtype=np.float32)

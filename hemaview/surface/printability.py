@@ -84,7 +84,7 @@ def check_printability(mesh: Mesh, mask: LabelMap) -> PrintReport:
     over 1 % (5 %), several bodies, fragments, cavities, thick slices, the surface farther from the mask's
     than its own voxels. Raises ``ExportError`` for an empty mask.
     """
-    mask_ml = mask.voxel_count * mask.geometry.voxel_volume_ml
+    mask_ml = mask.geometry.volume_ml(mask.array)
     if mask_ml == 0:
         raise ExportError("The mask is empty, so there is nothing to print; segment the haematoma first.")
     edges = count_edges(mesh.triangles)
@@ -133,11 +133,11 @@ def _shape_warnings(mesh: Mesh, mask: LabelMap, mask_ml: float, deviation: float
         found.append(f"The surface's volume differs from the mask's by {deviation:+.1%}.")
     if abs(mesh.stretch) > _LARGEST_STRETCH:
         found.append("Parts of the mask are too fine for a smooth surface; their size is not to scale.")
-    thickest = max(mask.geometry.slice_spacing_mm, *mask.geometry.spacing[:2])
+    thickest = max(_largest_interval(mask), *mask.geometry.spacing[:2])
     if thickest > GUIDELINE_SLICE_MM:
         found.append(
-            f"The slices are {thickest:.1f} mm apart; printed models should come from slices of at most "
-            f"{GUIDELINE_SLICE_MM} mm, the shape between them is interpolated."
+            f"The slices are {'up to ' if mask.geometry.is_uneven else ''}{thickest:.1f} mm apart; printed models "
+            f"should come from slices of at most {GUIDELINE_SLICE_MM} mm, the shape between them is interpolated."
         )
     stray = _stray_points(mesh, mask)
     if stray:
@@ -145,6 +145,12 @@ def _shape_warnings(mesh: Mesh, mask: LabelMap, mask_ml: float, deviation: float
     if len(mesh.triangles) > _MOST_TRIANGLES:
         found.append(f"The surface has {len(mesh.triangles)} triangles; some slicers are slow above {_MOST_TRIANGLES}.")
     return found
+
+
+def _largest_interval(mask: LabelMap) -> float:
+    """Extent in mm of the mask's thickest slice along the slice normal."""
+    bounds = mask.bounds()
+    return 0.0 if bounds is None else float(mask.geometry.slice_extents_mm[bounds[0]].max())
 
 
 def _body_warnings(bodies: tuple[Body, ...]) -> list[str]:
@@ -170,9 +176,10 @@ def _stray_points(mesh: Mesh, mask: LabelMap) -> int:
 
     if len(mesh.points) == 0:
         return 0
-    spacing = np.asarray(mask.geometry.spacing)
-    faces = mask.geometry.index_to_lps(_face_samples(mask))
-    limit = float(np.linalg.norm(mask.geometry.affine[:3, :3] @ np.ones(3))) / 2 + float(spacing.min()) / 2
+    geometry = mask.geometry
+    faces = geometry.index_to_lps(_face_samples(mask))
+    sides = np.array([*geometry.spacing[:2], float(geometry.slice_steps_mm.max())])
+    limit = float(np.linalg.norm(geometry.axes @ sides)) / 2 + min(geometry.spacing) / 2
     distance, _ = cKDTree(faces).query(mesh.points, distance_upper_bound=limit)
     return int(np.count_nonzero(~np.isfinite(distance)))
 
@@ -184,7 +191,8 @@ def _face_samples(mask: LabelMap) -> NDArray[np.float64]:
         return np.zeros((0, 3))
     voxels = np.pad(mask.array[bounds], 1).astype(np.int8)
     start = np.array([part.start for part in bounds]) - 1
-    spacing = mask.geometry.spacing[::-1]
+    x, y, _ = mask.geometry.spacing
+    spacing = float(mask.geometry.slice_steps_mm.max()), y, x
     pieces = [max(1, round(side / min(spacing))) for side in spacing]
     found = []
     for axis in range(3):
