@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from hemaview.commands import demo, models, segment, train, window
+from hemaview.commands import demo, list_scans, models, segment, train, window
 from hemaview.commands.exit_codes import ExitCode, exit_code_of
 from hemaview.commands.terminal import say
 from hemaview.errors import Cancelled, HemaviewError
@@ -17,6 +17,7 @@ from hemaview.errors import Cancelled, HemaviewError
 _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "demo": demo.run,
     "segment": segment.run,
+    "list": list_scans.run,
     "models": models.run,
     "train": train.run,
 }
