@@ -1,121 +1,164 @@
-"""Stored pixels of DICOM images and what they mean: decoding, rescaling, padding."""
+"""Stored pixels of DICOM pictures, one at a time: finding their bytes and decoding them."""
 
 from __future__ import annotations
 
 import tempfile
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
 
 import numpy as np
-import pydicom
-import pydicom.config
-import pydicom.uid
-import SimpleITK as sitk  # noqa: N813 - the name its documentation uses
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 
 from hemaview.errors import ScanError
+from hemaview.imaging.reading.dicom import colour
+from hemaview.imaging.reading.dicom.codecs import Undecodable, decode_frame
+from hemaview.imaging.reading.dicom.encapsulated import BrokenFragments, Fragment, frame_fragments
 from hemaview.imaging.reading.dicom.header import Instance, read_dataset, uid_name
 from hemaview.imaging.reading.files import incomplete
+from hemaview.imaging.reading.sources import Source
 
-CT_AIR = -1024
-_PLAUSIBLE_HU = (-900, 4000)
-_INT16 = np.iinfo(np.int16)
+_PALETTE_TAGS = (
+    *(f"{name}PaletteColorLookupTable{part}" for name in ("Red", "Green", "Blue") for part in ("Descriptor", "Data")),
+    *(f"Segmented{name}PaletteColorLookupTableData" for name in ("Red", "Green", "Blue")),
+    "PixelRepresentation",
+)
 
 
-def read_pixels(
-    instances: Sequence[Instance], progress: Callable[[float], None] | None = None
-) -> tuple[NDArray[np.int16] | NDArray[np.float32], tuple[str, ...]]:
-    """``array[k, j, i]`` of instances in slice order, rescaled, and sentences about what was changed.
+def stored_pixels(instance: Instance) -> NDArray:
+    """(rows, columns) integers as stored, sign and unused bits put right; of colour pictures the brightness.
 
-    int16 when every rescaled value is an integer that fits, otherwise float32. CT padding and anything below
-    -1024 HU become -1024; MR padding becomes the lowest value of the scan; MONOCHROME1 MR is inverted.
-    Raises ``ScanError`` naming the file that cannot be decoded or ends early.
+    Raises ``ScanError`` naming the file.
     """
-    is_ct = instances[0].modality == "CT"
-    first = instances[0]
-    whole = all(float(i.slope or 1).is_integer() and float(i.intercept or 0).is_integer() for i in instances)
-    shape = (len(instances), first.rows, first.columns)
-    array: NDArray = np.empty(shape, dtype=np.int16 if whole and first.bits_stored <= 16 else np.float32)
-    padded: dict[int, NDArray[np.bool_]] = {}
-    ignored_padding = 0
-    clamped = 0
-    for k, stored in enumerate(_all_stored(instances)):
-        instance = instances[k]
-        slope, intercept = instance.slope or 1.0, instance.intercept or 0.0
-        values: NDArray
-        if array.dtype == np.int16:
-            values = stored.astype(np.int32) * int(slope) + int(intercept)
-            if values.min() < _INT16.min or values.max() > _INT16.max:
-                array = array.astype(np.float32)
-        else:
-            values = stored.astype(np.float64) * slope + intercept
-        if instance.padding is not None:
-            low, high = instance.padding
-            mask = (stored >= low) & (stored <= high)
-            if is_ct and any(_PLAUSIBLE_HU[0] < p * slope + intercept < _PLAUSIBLE_HU[1] for p in (low, high)):
-                ignored_padding += int(np.count_nonzero(mask))
-            elif mask.any():
-                padded[k] = mask
-                values[mask] = CT_AIR if is_ct else values[mask].min()
-        if is_ct:
-            clamped += int(np.count_nonzero(values < CT_AIR))
-            np.maximum(values, CT_AIR, out=values)
-        array[k] = values
-        if progress:
-            progress((k + 1) / len(instances))
-    notes: list[str] = []
-    if is_ct and (padded or clamped):
-        notes.append(f"Padding outside the field of view was set to {CT_AIR} HU.")
-    if ignored_padding:
-        notes.append("The header calls a tissue value padding; it was left as it is.")
-    if not is_ct and padded:
-        _fill(array, padded)
-        notes.append("Padding outside the field of view was set to the lowest value of the scan.")
-    if first.photometric == "MONOCHROME1":
-        array = _inverted(array)
-        notes.append("The scan is stored as a negative (MONOCHROME1); it was inverted.")
-    if any(i.is_lossy or i.syntax in _LOSSY for i in instances):
-        notes.append("The images were compressed with loss, so values may be off by a little.")
-    return array, tuple(notes)
+    with PictureReader() as reader:
+        return reader.read(instance)
 
 
-_LOSSY = (pydicom.uid.JPEGBaseline8Bit, pydicom.uid.JPEGExtended12Bit, pydicom.uid.JPEGLSNearLossless)
+@dataclass
+class _OpenFile:
+    """The file that is being read, and what was found out about it."""
+
+    source: Source
+    stream: BinaryIO
+    fragments: tuple[tuple[Fragment, ...], ...] | None = None
+    inflated: bytes | None = None
 
 
-def _all_stored(instances: Sequence[Instance]) -> Iterator[NDArray]:
-    if not any(i.is_compressed for i in instances):
-        yield from map(stored_pixels, instances)
-        return
-    with tempfile.TemporaryDirectory(prefix="hemaview-") as scratch:
-        for instance in instances:
-            yield stored_pixels(instance, Path(scratch))
+class PictureReader:
+    """Reads pictures one after another, and keeps the last file open and the last mosaic decoded.
 
-
-def stored_pixels(instance: Instance, scratch: Path | None = None) -> NDArray:
-    """(rows, columns) integers as stored, sign and unused bits put right. Raises ``ScanError`` naming the file.
-
-    ``scratch`` is a folder that the decoder of compressed images may write to; without it one is made.
+    A multi-frame object is thus opened and its frames are found once, and only the frames asked for are decoded.
     """
-    if instance.is_compressed and scratch is None:
-        with tempfile.TemporaryDirectory(prefix="hemaview-") as folder:
-            return _decoded(instance, Path(folder))
-    if instance.is_compressed and scratch is not None:
-        return _decoded(instance, scratch)
-    if instance.pixel_offset is not None and not instance.is_deflated:
-        data = instance.source.read_at(instance.pixel_offset, instance.frame_bytes)
-    elif instance.is_deflated:
-        data = bytes(_dataset(instance).get("PixelData", b""))
-    else:
-        raise incomplete(instance.source.name)
+
+    def __init__(self) -> None:
+        self._closing = ExitStack()
+        self._scratch: Path | None = None
+        self._file: _OpenFile | None = None
+        self._mosaic: tuple[Source, int, NDArray] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close_file()
+        self._closing.close()
+
+    def read(self, instance: Instance) -> NDArray:
+        """(rows, columns) integers of one picture, as ``stored_pixels`` gives them. Raises ``ScanError``."""
+        tile = instance.tile
+        if tile is None:
+            return self._frame(instance)
+        if self._mosaic is None or self._mosaic[:2] != (instance.source, instance.frame):
+            self._mosaic = (instance.source, instance.frame, self._frame(instance))
+        frame = self._mosaic[2]
+        return frame[tile.top : tile.top + instance.rows, tile.left : tile.left + instance.columns]
+
+    def _frame(self, instance: Instance) -> NDArray:
+        file = self._opened(instance.source)
+        try:
+            if instance.is_compressed:
+                pixels = decode_frame(_frame_code(file, instance), instance, self._scratch_folder())
+            else:
+                pixels = _plain_frame(file, instance)
+            return _grey(file, pixels, instance)
+        except BrokenFragments as error:
+            raise incomplete(instance.source.name) from error
+        except Undecodable as error:
+            raise _undecodable(instance) from error
+
+    def _opened(self, source: Source) -> _OpenFile:
+        if self._file is None or self._file.source != source:
+            self._close_file()
+            self._file = _OpenFile(source, source.open())
+        return self._file
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            self._file.stream.close()
+            self._file = None
+
+    def _scratch_folder(self) -> Path:
+        if self._scratch is None:
+            self._scratch = Path(self._closing.enter_context(tempfile.TemporaryDirectory(prefix="hemaview-")))
+        return self._scratch
+
+
+def _frame_code(file: _OpenFile, instance: Instance) -> bytes:
+    """The code stream of one frame, its fragments joined."""
+    if instance.pixel_offset is None or instance.pixel_length is not None:
+        raise BrokenFragments
+    if file.fragments is None:
+        file.fragments = frame_fragments(file.stream, instance.pixel_offset, instance.frames)
+    code = bytearray()
+    for offset, length in file.fragments[instance.frame]:
+        file.stream.seek(offset)
+        code += file.stream.read(length)
+    return bytes(code)
+
+
+def _plain_frame(file: _OpenFile, instance: Instance) -> NDArray:
+    """(rows, columns) or (rows, columns, 3) of a frame that lies in the file as it is."""
+    if not _has_known_layout(instance):
+        raise _unknown_layout(instance)
+    data = _frame_data(file, instance)
     if len(data) < instance.frame_bytes:
         raise incomplete(instance.source.name)
     order = ">" if instance.is_big_endian else "<"
-    kind = "i" if instance.signed else "u"
-    dtype = np.dtype(f"{order}{kind}{instance.bits_allocated // 8}")
-    pixels = np.frombuffer(data, dtype=dtype, count=instance.rows * instance.columns)
-    return _without_unused_bits(pixels.reshape(instance.rows, instance.columns), instance)
+    dtype = np.dtype(f"{order}{'i' if instance.signed else 'u'}{instance.bits_allocated // 8}")
+    values = _without_unused_bits(np.frombuffer(data, dtype=dtype), instance)
+    rows, columns = instance.frame_shape
+    if instance.samples == 1:
+        return values.reshape(rows, columns)
+    if instance.photometric == "YBR_FULL_422":
+        return colour.brightness_of_422(values, rows, columns)
+    by_plane = _tags(file, ("PlanarConfiguration",)).get("PlanarConfiguration") == 1
+    return colour.separate_channels(values, rows, columns, by_plane=by_plane)
+
+
+def _has_known_layout(instance: Instance) -> bool:
+    return (
+        instance.bits_allocated in (8, 16, 32)
+        and instance.samples in (1, 3)
+        and 1 <= instance.bits_stored <= instance.high_bit + 1 <= instance.bits_allocated
+    )
+
+
+def _frame_data(file: _OpenFile, instance: Instance) -> bytes:
+    start = instance.frame * instance.frame_bytes
+    if instance.is_deflated:
+        if file.inflated is None:
+            file.inflated = bytes(_tags(file, ("PixelData",)).get("PixelData", b""))
+        return file.inflated[start : start + instance.frame_bytes]
+    if instance.pixel_offset is None or instance.pixel_length is None:
+        raise incomplete(instance.source.name)
+    file.stream.seek(instance.pixel_offset + start)
+    return file.stream.read(instance.frame_bytes)
 
 
 def _without_unused_bits(pixels: NDArray, instance: Instance) -> NDArray:
@@ -128,60 +171,30 @@ def _without_unused_bits(pixels: NDArray, instance: Instance) -> NDArray:
     return np.asarray((native << above) >> unused)
 
 
-def _dataset(instance: Instance, tags: Sequence[str] | None = None) -> Dataset:
-    with instance.source.open() as stream:
+def _grey(file: _OpenFile, pixels: NDArray, instance: Instance) -> NDArray:
+    if pixels.ndim == 3:
+        return colour.luminance(pixels, instance.photometric)
+    if instance.photometric == colour.PALETTE:
         try:
-            return read_dataset(stream, tags=tags)
-        except Exception as error:  # many kinds; all mean that the file cannot be parsed to its end
+            return colour.palette_brightness(pixels, _tags(file, _PALETTE_TAGS))
+        except Exception as error:  # a damaged palette raises many kinds
             raise incomplete(instance.source.name) from error
-
-
-def _decoded(instance: Instance, scratch: Path) -> NDArray:
-    try:
-        pixels = _decode_with_gdcm(_dataset(instance, ["PixelData"]), instance, scratch)
-    except RuntimeError:
-        pixels = _decode_with_pydicom(_dataset(instance), instance)
-    if pixels.shape != (instance.rows, instance.columns) or pixels.dtype.kind not in "iu":
-        raise _undecodable(instance)
     return pixels
 
 
-def _decode_with_gdcm(dataset: Dataset, instance: Instance, scratch: Path) -> NDArray:
-    """Let GDCM decode a copy that holds nothing but the pixels, so that it applies no rescaling of its own."""
-    bare = Dataset()
-    bare.file_meta = FileMetaDataset()
-    bare.file_meta.TransferSyntaxUID = pydicom.uid.UID(instance.syntax)
-    bare.file_meta.MediaStorageSOPClassUID = pydicom.uid.MRImageStorage
-    bare.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
-    bare.SOPClassUID, bare.SOPInstanceUID = pydicom.uid.MRImageStorage, "1.2.3"
-    bare.Modality = "MR"
-    bare.Rows, bare.Columns, bare.SamplesPerPixel = instance.rows, instance.columns, 1
-    bare.PhotometricInterpretation = "MONOCHROME2"
-    bare.BitsAllocated, bare.BitsStored = instance.bits_allocated, instance.bits_stored
-    bare.HighBit, bare.PixelRepresentation = instance.high_bit, int(instance.signed)
-    bare.PixelData = dataset.PixelData
-    bare["PixelData"].VR = "OB"
-    bare["PixelData"].is_undefined_length = True
-    path = scratch / "image.dcm"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        pydicom.dcmwrite(path, bare, implicit_vr=False, little_endian=True, enforce_file_format=True)
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(path))
-    image = reader.Execute()
-    pixels = sitk.GetArrayFromImage(image)
-    return np.asarray(pixels.reshape(pixels.shape[-2:]) if pixels.shape[0] == 1 else pixels)
-
-
-def _decode_with_pydicom(dataset: Dataset, instance: Instance) -> NDArray:
+def _tags(file: _OpenFile, tags: Sequence[str]) -> Dataset:
+    file.stream.seek(0)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return np.asarray(dataset.pixel_array)
-    except Exception as error:  # missing decoder or damaged code stream
-        raise _undecodable(instance) from error
+        return read_dataset(file.stream, tags=tags)
+    except Exception as error:  # many kinds; all mean that the file cannot be parsed to its end
+        raise incomplete(file.source.name) from error
+
+
+def _unknown_layout(instance: Instance) -> ScanError:
+    return ScanError(
+        f"The pixels of '{instance.source.name}' are packed in {instance.bits_stored} of "
+        f"{instance.bits_allocated} bits, which cannot be read; export the series as 16-bit images."
+    )
 
 
 def _undecodable(instance: Instance) -> ScanError:
@@ -189,19 +202,3 @@ def _undecodable(instance: Instance) -> ScanError:
     return ScanError(
         f"The compressed image in '{instance.source.name}' ({name}) cannot be decoded; export the series uncompressed."
     )
-
-
-def _fill(array: NDArray, padded: dict[int, NDArray[np.bool_]]) -> None:
-    """Give padded voxels the lowest value of the others."""
-    kept = (plane[~padded[k]] if k in padded else plane for k, plane in enumerate(array))
-    lowest = min((values.min() for values in kept if values.size), default=None)
-    if lowest is not None:
-        for k, mask in padded.items():
-            array[k][mask] = lowest
-
-
-def _inverted(array: NDArray) -> NDArray:
-    low, high = array.min(), array.max()
-    if array.dtype == np.int16 and not _INT16.min <= int(low) + int(high) <= _INT16.max:
-        array = array.astype(np.float32)
-    return np.asarray(array.dtype.type(int(low) + int(high) if array.dtype == np.int16 else low + high) - array)

@@ -13,8 +13,9 @@ import numpy as np
 
 from hemaview.errors import ScanError
 from hemaview.imaging.reading.dicom.header import Instance, read_instance
-from hemaview.imaging.reading.dicom.pixels import read_pixels, stored_pixels
+from hemaview.imaging.reading.dicom.pixels import stored_pixels
 from hemaview.imaging.reading.dicom.stack import NotAStack, Stack, form_stack
+from hemaview.imaging.reading.dicom.values import read_values
 from hemaview.imaging.reading.pixels import to_scan_values
 from hemaview.imaging.reading.sources import Source
 from hemaview.imaging.reading.summary import SeriesSummary, Verdict
@@ -145,7 +146,7 @@ def read_series(
     stack = chosen.stack
     assert stack is not None
     pixels = (lambda share: progress(_HEADER_SHARE + (1 - _HEADER_SHARE) * share)) if progress else None
-    values, pixel_notes = read_pixels(stack.instances, pixels)
+    values, pixel_notes = read_values(stack.instances, pixels)
     array, value_notes = to_scan_values(values)
     first = stack.instances[0]
     modality, modality_notes = _modality(stack, float(array.min()))

@@ -1,0 +1,128 @@
+"""Decoding one compressed frame. A code stream that does not fit the header is refused before it is decoded."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pydicom.uid
+import SimpleITK as sitk  # noqa: N813 - the name its documentation uses
+from numpy.typing import NDArray
+from openjpeg.utils import decode
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+
+from hemaview.imaging.reading.dicom.code_stream import BrokenStream, StatedSize, j2k_size, jpeg_size
+from hemaview.imaging.reading.dicom.header import Instance
+
+_J2K = (
+    pydicom.uid.JPEG2000Lossless,
+    pydicom.uid.JPEG2000,
+    pydicom.uid.HTJ2KLossless,
+    pydicom.uid.HTJ2KLosslessRPCL,
+    pydicom.uid.HTJ2K,
+)
+_HTJ2K = _J2K[2:]
+_JPEG = (
+    pydicom.uid.JPEGBaseline8Bit,
+    pydicom.uid.JPEGExtended12Bit,
+    pydicom.uid.JPEGLossless,
+    pydicom.uid.JPEGLosslessSV1,
+    pydicom.uid.JPEGLSLossless,
+    pydicom.uid.JPEGLSNearLossless,
+)
+_MOST_PER_BYTE = 4096
+_ALWAYS_ALLOWED = 64 << 20
+
+
+class Undecodable(Exception):  # noqa: N818 - the caller names the file
+    """There is no decoder for the frame, or its code stream is damaged or of another size than the header says."""
+
+
+def decode_frame(code: bytes, instance: Instance, scratch: Path) -> NDArray:
+    """(rows, columns) or (rows, columns, 3) integers of one frame; ``scratch`` is a folder for the decoder's input.
+
+    Raises ``Undecodable``.
+    """
+    _check_claims(code, instance)
+    try:
+        pixels = _with_openjpeg(code, instance) if instance.syntax in _HTJ2K else _with_gdcm(code, instance, scratch)
+    except (RuntimeError, ValueError) as error:
+        raise Undecodable from error
+    expected = (*instance.frame_shape, instance.samples) if instance.samples > 1 else instance.frame_shape
+    if pixels.shape == (1, *expected):  # GDCM gives a volume of one slice
+        pixels = pixels[0]
+    if pixels.shape != expected or pixels.dtype.kind not in "iu":
+        raise Undecodable
+    return pixels
+
+
+def _check_claims(code: bytes, instance: Instance) -> None:
+    """Refuse what a few bytes cannot hold, and a stream whose own size is not the header's."""
+    if instance.frame_bytes > max(_ALWAYS_ALLOWED, _MOST_PER_BYTE * len(code)):
+        raise Undecodable
+    try:
+        if instance.syntax in _JPEG:
+            _check_size(jpeg_size(code), instance)
+        elif instance.syntax in _J2K:
+            _check_size(j2k_size(code), instance)
+        elif instance.syntax == pydicom.uid.RLELossless:
+            _check_segments(code, instance)
+        else:
+            raise Undecodable
+    except BrokenStream as error:
+        raise Undecodable from error
+
+
+def _check_size(stated: StatedSize, instance: Instance) -> None:
+    is_same = (stated.rows, stated.columns) == instance.frame_shape and stated.components == instance.samples
+    if not is_same or stated.bits > instance.bits_allocated:
+        raise Undecodable
+
+
+def _check_segments(code: bytes, instance: Instance) -> None:
+    """An RLE frame has one segment per byte of a pixel, each inside the frame (PS3.5 G)."""
+    header = np.frombuffer(code[:64], "<u4")
+    count = instance.samples * instance.bits_allocated // 8
+    if len(header) < 16 or header[0] != count or (header[1 : 1 + count] >= len(code)).any():
+        raise BrokenStream
+
+
+def _with_openjpeg(code: bytes, instance: Instance) -> NDArray:
+    pixels = np.asarray(decode(code))
+    if (pixels.dtype.kind == "i") == instance.signed:
+        return pixels
+    # The header's sign counts: some writers compress signed pixels as if they were unsigned.
+    unused = 8 * pixels.itemsize - j2k_size(code).bits
+    return np.asarray((pixels << unused).view(f"{'i' if instance.signed else 'u'}{pixels.itemsize}") >> unused)
+
+
+def _with_gdcm(code: bytes, instance: Instance, scratch: Path) -> NDArray:
+    """Let GDCM decode a file that holds nothing but the frame, so that it applies no rescaling of its own."""
+    bare = Dataset()
+    bare.file_meta = FileMetaDataset()
+    bare.file_meta.TransferSyntaxUID = pydicom.uid.UID(instance.syntax)
+    bare.file_meta.MediaStorageSOPClassUID = pydicom.uid.MRImageStorage
+    bare.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+    bare.SOPClassUID, bare.SOPInstanceUID = pydicom.uid.MRImageStorage, "1.2.3"
+    bare.Modality = "MR"
+    bare.Rows, bare.Columns = instance.frame_shape
+    bare.SamplesPerPixel = instance.samples
+    bare.PhotometricInterpretation = instance.photometric if instance.samples > 1 else "MONOCHROME2"
+    if instance.samples > 1:
+        bare.PlanarConfiguration = 0
+    bare.BitsAllocated, bare.BitsStored = instance.bits_allocated, instance.bits_stored
+    bare.HighBit, bare.PixelRepresentation = instance.high_bit, int(instance.signed)
+    bare.PixelData = encapsulate([code])
+    bare["PixelData"].VR = "OB"
+    bare["PixelData"].is_undefined_length = True
+    path = scratch / "image.dcm"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pydicom.dcmwrite(path, bare, implicit_vr=False, little_endian=True, enforce_file_format=True)
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("GDCMImageIO")
+    reader.SetFileName(str(path))
+    return np.asarray(sitk.GetArrayFromImage(reader.Execute()))
