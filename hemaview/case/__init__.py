@@ -3,7 +3,8 @@
 from hemaview.case import prompting
 from hemaview.case.case import Case
 from hemaview.case.recent import CaseSummary, default_case_root, recent_cases
-from hemaview.case.records import ScanEntry, SegmentationRecord, fingerprint
+from hemaview.case.records import SegmentationRecord, fingerprint
+from hemaview.case.scan_entry import ScanEntry
 from hemaview.case.signal import Signal
 from hemaview.case.snapshot import Snapshot
 from hemaview.case.state import CaseChange, ChangeKind

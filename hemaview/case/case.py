@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hemaview.case import edits, export, prompting
 from hemaview.case.content import CaseContent
+from hemaview.case.examinations import study_day
 from hemaview.case.journal import Journal, Record
 from hemaview.case.loading import load_entry
 from hemaview.case.opening import OpenCase, create_case, open_case
@@ -26,17 +27,18 @@ from hemaview.case.patches import (
     whole_region,
 )
 from hemaview.case.records import (
-    ScanEntry,
     SegmentationRecord,
     fingerprint,
-    geometry_to_json,
     prompt_to_json,
     utc_now,
 )
+from hemaview.case.scan_entry import ScanEntry, scan_record
 from hemaview.case.signal import Signal
 from hemaview.case.state import CaseChange, ChangeKind
 from hemaview.errors import CaseError
 from hemaview.imaging import LabelMap, Volume
+from hemaview.imaging.carrying import carried
+from hemaview.imaging.sequence import Sequence
 from hemaview.segmentation import BoxPrompt, Prompt, Segmentation
 from hemaview.surface import PrintReport
 
@@ -111,24 +113,29 @@ class Case(CaseContent):
         path holds several. ``digest`` is ``fingerprint(volume)`` where a worker has already computed it.
         """
         scan_id = f"scan-{len(self._state.scans) + 1}"
-        record: Record = {
-            "type": "scan",
-            "time": utc_now(),
-            "scan": scan_id,
-            "path": str(path.absolute()),
-            "series_uid": series_uid,
-            "name": volume.name,
-            "modality": str(volume.modality),
-            "geometry": geometry_to_json(volume.geometry),
-            "digest": digest or fingerprint(volume),
-        }
-        self._commit(record, lambda: self._attach(scan_id, volume))
+        day = study_day(volume, self.scans)
+        record = scan_record(
+            scan_id, path, volume, digest=digest or fingerprint(volume), series_uid=series_uid, day=day
+        )
+        self._commit(record | {"time": utc_now()}, lambda: self._attach(scan_id, volume))
         return self._state.scans[scan_id]
 
     def set_active_scan(self, scan_id: str) -> None:
         """Make another scan the active one. Not an undo step."""
         if self._entry(scan_id).id != self._state.active_id:
             self._commit({"type": "activate", "time": utc_now(), "scan": scan_id})
+
+    def set_sequence(self, scan_id: str, sequence: Sequence | None) -> bool:
+        """Say what kind of scan it is, or with None go back to the guess. Not an undo step. False when nothing changes.
+
+        Window, model input, warnings and volume correction follow; mask and boxes stay.
+        """
+        entry = self._entry(scan_id)
+        if sequence is entry.chosen:
+            return False
+        chosen = None if sequence is None else str(sequence)
+        self._commit({"type": "sequence", "time": utc_now(), "scan": entry.id, "sequence": chosen})
+        return True
 
     def relocate_scan(self, scan_id: str, path: Path, volume: Volume, *, series_uid: str | None = None) -> ScanEntry:
         """Say where a missing or changed scan now lies; ``CaseError`` when ``volume`` is not on the same grid."""
@@ -225,7 +232,8 @@ class Case(CaseContent):
         patch = edits.patch_to(work, work.extent, np.zeros(region_shape(work.extent), dtype=np.bool_))
         if patch is None:
             return False
-        self._step(self._entry(None), "Clear mask", {"edited": True, "edited_slices": [], "has_mask": True}, patch)
+        changes = {"edited": True, "edited_slices": [], "has_mask": True, "carried_from": None}
+        self._step(self._entry(None), "Clear mask", changes, patch)
         return True
 
     def set_checked(self, checked: bool) -> bool:
@@ -238,6 +246,8 @@ class Case(CaseContent):
             raise CaseError("There is no mask to check yet; draw a box round the haematoma first.")
         if checked == self.checked:
             return False
+        if checked and self.carried_from is not None:
+            raise CaseError("This mask was carried over from another scan and cannot be checked; segment this scan.")
         self._step(entry, "Mark as checked" if checked else "Mark as unchecked", {"checked": checked})
         return True
 
@@ -250,6 +260,33 @@ class Case(CaseContent):
         patch = edits.patch_to(self._state.work[entry.id], everything, mask.array)
         changes: dict[str, Any] = {"segmentation": None, "edited": True, "edited_slices": [], "has_mask": True}
         self._step(entry, description, changes, patch)
+
+    def carry_mask(self, from_scan: str, to_scan: str) -> bool:
+        """Lay the mask of one scan on another one's grid, which becomes the active scan: one undo step there.
+
+        Voxels are matched by patient coordinates, nothing is registered. The mask found counts as carried, and what is
+        carried is never measured, printed, marked as checked or learned from, nor after edits by hand: only an engine's
+        answer or a mask from a file makes a mask of this scan's own. Returns whether anything changed. ``CaseError``
+        without a mask that was made on the first scan, and where that mask lies outside the second.
+        """
+        source, target = self._entry(from_scan), self._entry(to_scan)
+        mask = self._state.work[source.id].mask
+        if source.id == target.id or mask is None or not self.has_mask(source.id):
+            raise CaseError("There is no mask to carry over; choose another scan that was segmented.")
+        labels = self.labels
+        found = carried(mask, target.geometry)
+        if not found.array.any():
+            raise CaseError(
+                f"The mask of {labels[source.id]} lies outside {labels[target.id]}; segment that scan itself."
+            )
+        work = self._state.work[target.id]
+        patch = edits.patch_to(work, whole_region(target.geometry.shape), found.array)
+        if patch is None and work.marks.carried_from == source.id:
+            return False
+        changes: dict[str, Any] = {"segmentation": None, "edited": False, "edited_slices": [], "has_mask": True}
+        changes |= {"checked": False, "carried_from": source.id}
+        self._step(target, f"Carry mask from {labels[source.id]}", changes, patch, kind="carry")
+        return True
 
     def undo(self) -> bool:
         """Take the last step back; a step on another scan makes that scan active. False when there is none."""
@@ -301,8 +338,9 @@ class Case(CaseContent):
         patch: MaskPatch | None = None,
         *,
         joins: bool = False,
+        kind: str = "step",
     ) -> None:
-        record: Record = {"type": "step", "time": utc_now(), "scan": entry.id, "text": text, "set": changes}
+        record: Record = {"type": kind, "time": utc_now(), "scan": entry.id, "text": text, "set": changes}
         if patch is not None:
             record["patch"] = {"region": region_to_json(patch.region), "file": self._put(patch.data)}
         if joins:
@@ -328,7 +366,7 @@ class Case(CaseContent):
             self._snapshot = self._view(self._snapshot.scan, self._snapshot.derived)
 
     def _attach(self, scan_id: str, volume: Volume) -> None:
-        self._state.scans[scan_id] = replace(self._state.scans[scan_id], volume=volume, problem=None)
+        self._state.scans[scan_id] = self._state.scans[scan_id].with_volume(volume)
 
     def _load_scans(self, progress: Callable[[float], None] | None) -> None:
         total = len(self._state.scans)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from hemaview.case import edits
+from hemaview.case.examinations import scan_labels
 from hemaview.case.journal import Journal
 from hemaview.case.opening import OpenCase
-from hemaview.case.records import ScanEntry, SegmentationRecord
+from hemaview.case.records import SegmentationRecord
+from hemaview.case.scan_entry import ScanEntry
 from hemaview.case.snapshot import Derived, Snapshot
 from hemaview.case.state import Work
 from hemaview.errors import CaseError
@@ -51,6 +54,22 @@ class CaseContent:
         return None if self._state.active_id is None else self._state.scans[self._state.active_id]
 
     @property
+    def labels(self) -> Mapping[str, str]:
+        """What to call each scan, by id; see ``scan_labels``."""
+        return scan_labels(self.scans)
+
+    @property
+    def carried_from(self) -> ScanEntry | None:
+        """The scan that the active scan's mask was carried over from; None for a mask of its own."""
+        source = self._work.marks.carried_from
+        return None if source is None else self._state.scans[source]
+
+    def has_mask(self, scan_id: str) -> bool:
+        """Whether a scan has a mask with a voxel that was made on it, so that it can be carried to another scan."""
+        work = self._state.work[self._entry(scan_id).id]
+        return work.mask is not None and work.marks.carried_from is None and bool(work.mask.array.any())
+
+    @property
     def prompt(self) -> Prompt:
         """The active scan's boxes, redrawn rectangles and points; ``fixed`` is always empty here."""
         return self._work.marks.prompt
@@ -86,8 +105,12 @@ class CaseContent:
         return self._work.marks.checked
 
     def question(self, *, keep_edits: bool = True) -> Prompt:
-        """What to ask an engine: the prompt, with the slices that a hand drew as ``fixed`` unless told otherwise."""
-        return replace(self.prompt, fixed=edits.fixed_slices(self.mask, self.edited_slices) if keep_edits else ())
+        """What to ask an engine: the prompt, with the slices that a hand drew as ``fixed`` unless told otherwise.
+
+        Slices of a carried mask are never kept, for an edit by hand leaves carried voxels on them.
+        """
+        keep = keep_edits and self.carried_from is None
+        return replace(self.prompt, fixed=edits.fixed_slices(self.mask, self.edited_slices) if keep else ())
 
     @property
     def can_undo(self) -> bool:
@@ -162,4 +185,7 @@ class CaseContent:
     def _view(self, entry: ScanEntry, derived: Derived) -> Snapshot:
         work = self._state.work[entry.id]
         marks = work.marks
-        return Snapshot(self._revision, entry, marks.prompt, work.mask, marks.segmentation, marks.edited, derived)
+        carried_from = None if marks.carried_from is None else self.labels[marks.carried_from]
+        return Snapshot(
+            self._revision, entry, marks.prompt, work.mask, marks.segmentation, marks.edited, derived, carried_from
+        )

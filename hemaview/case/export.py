@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hemaview import __version__
+from hemaview.case.scan_entry import ScanEntry
 from hemaview.case.snapshot import Snapshot
 from hemaview.errors import ExportError
 from hemaview.imaging import LabelMap
@@ -29,6 +30,8 @@ def export_mask(snapshot: Snapshot, path: Path) -> None:
 def printable_surface(snapshot: Snapshot) -> tuple[Mesh, PrintReport]:
     """The surface and its check; ``ExportError`` when the mask is empty or the surface must not be printed."""
     mask = _mask(snapshot)
+    if snapshot.refusal is not None:
+        raise ExportError(snapshot.refusal)
     mesh = snapshot.mesh()
     if mesh is None:
         raise ExportError(NOTHING_MARKED)
@@ -59,10 +62,11 @@ def context(snapshot: Snapshot) -> dict[str, str]:
     found = {
         "scan": snapshot.scan.name,
         "modality": str(snapshot.scan.modality),
+        "sequence": sequence_text(snapshot.scan),
         "voxels": " x ".join(str(n) for n in geometry.size),
         "spacing_mm": " x ".join(f"{s:g}" for s in geometry.spacing),
         "program": f"HEMAVIEW {__version__}",
-        "mask": "none" if snapshot.mask is None else "edited by hand" if snapshot.edited else "as found by the engine",
+        "mask": _origin(snapshot),
     }
     made = snapshot.segmentation
     if made is not None:
@@ -75,6 +79,19 @@ def context(snapshot: Snapshot) -> dict[str, str]:
             "box_lps_mm": " ".join(f"{value:.2f}" for value in (*made.box.corner_a, *made.box.corner_b)),
         }
     return found
+
+
+def sequence_text(scan: ScanEntry) -> str:
+    """The kind of scan and whether that is known, for example "FLAIR (guess)"."""
+    return str(scan.sequence) if scan.known_as.certain else f"{scan.sequence} (guess)"
+
+
+def _origin(snapshot: Snapshot) -> str:
+    if snapshot.mask is None:
+        return "none"
+    if snapshot.carried_from is not None:
+        return f"carried over from {snapshot.carried_from}"
+    return "edited by hand" if snapshot.edited else "as found by the engine"
 
 
 def _mask(snapshot: Snapshot) -> LabelMap:

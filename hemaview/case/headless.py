@@ -11,13 +11,13 @@ from typing import Any
 from hemaview import __version__
 from hemaview.case.export import export_csv, export_mask, printable_surface
 from hemaview.case.records import (
-    ScanEntry,
     SegmentationRecord,
     box_to_json,
     engine_to_json,
     fingerprint,
     prompt_to_json,
 )
+from hemaview.case.scan_entry import ScanEntry
 from hemaview.case.snapshot import Snapshot
 from hemaview.errors import ExportError
 from hemaview.imaging import Volume
@@ -66,12 +66,11 @@ def segment_scan(
         id="scan-1",
         path=path,
         name=volume.name,
-        modality=volume.modality,
         geometry=volume.geometry,
         digest=fingerprint(volume),
+        guess=volume.sequence,
         series_uid=series_uid,
-        volume=volume,
-    )
+    ).with_volume(volume)
     return Snapshot(1, scan, replace(found.prompt, fixed=()), found.mask(), SegmentationRecord.of(found))
 
 
@@ -135,6 +134,9 @@ def describe(snapshot: Snapshot, *, drawn: BoxPrompt | Prompt | None = None) -> 
         "scan": {
             "name": snapshot.scan.name,
             "modality": str(snapshot.scan.modality),
+            "sequence": str(snapshot.scan.sequence),
+            "sequence_from": snapshot.scan.known_as.why,
+            "sequence_certain": snapshot.scan.known_as.certain,
             "size": list(geometry.size),
             "spacing_mm": list(geometry.spacing),
             "fingerprint": snapshot.scan.digest,

@@ -22,7 +22,8 @@ class Marks:
     """Everything of a scan's work that is small: the prompt, what made the mask, and whether a hand changed it.
 
     ``edited_slices`` are the slices k, in order, that a hand drew and that the engine is to leave as they are.
-    ``checked`` says that a person looked at the mask as it is and found it right.
+    ``checked`` says that a person looked at the mask as it is and found it right. ``carried_from`` is the id of the
+    scan that the mask was carried over from; an edit by hand leaves it, an engine's answer on this scan takes it away.
     """
 
     prompt: Prompt = field(default_factory=Prompt)
@@ -31,6 +32,7 @@ class Marks:
     edited_slices: tuple[int, ...] = ()
     checked: bool = False
     has_mask: bool = False
+    carried_from: str | None = None
 
 
 @dataclass(frozen=True)

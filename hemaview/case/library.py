@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
+from hemaview.case.history import Marks
 from hemaview.case.opening import JOURNAL_NAME, look_into_case
-from hemaview.case.records import ScanEntry
+from hemaview.case.scan_entry import ScanEntry
 from hemaview.errors import CaseError
 from hemaview.imaging import LabelMap
 from hemaview.segmentation import Prompt
@@ -42,8 +43,8 @@ class LibraryMask:
 def library_masks(root: Path) -> tuple[LibraryMask, ...]:
     """Every corrected or checked mask with a voxel in it below ``root``, last changed case first.
 
-    Takes no lock, so it sees the case that is open in a window too. Folders that are no case or cannot be read are
-    passed over.
+    A mask carried over from another scan is none of them: nobody drew it on this one. Takes no lock, so it sees the
+    case that is open in a window too. Folders that are no case or cannot be read are passed over.
     """
     found: list[LibraryMask] = []
     for directory in sorted(path.parent for path in root.glob(f"*/{JOURNAL_NAME}")):
@@ -60,7 +61,7 @@ def _masks(directory: Path) -> list[LibraryMask]:
     masks = []
     for scan_id, scan in state.scans.items():
         work = state.work[scan_id]
-        if work.mask is None or not (work.marks.checked or work.marks.edited) or not work.mask.voxel_count:
+        if work.mask is None or not _is_vouched(work.marks) or not work.mask.voxel_count:
             continue
         vouched = MaskState.CHECKED if work.marks.checked else MaskState.CORRECTED
         volume = work.mask.geometry.volume_ml(work.mask.array)
@@ -68,3 +69,7 @@ def _masks(directory: Path) -> list[LibraryMask]:
             LibraryMask(directory.name, directory, scan, work.mask, work.marks.prompt, vouched, volume, modified)
         )
     return masks
+
+
+def _is_vouched(marks: Marks) -> bool:
+    return (marks.checked or marks.edited) and marks.carried_from is None

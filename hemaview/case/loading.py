@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from hemaview.case.records import ScanEntry, fingerprint
+from hemaview.case.records import fingerprint
+from hemaview.case.scan_entry import ScanEntry
 from hemaview.errors import HemaviewError
 
 
@@ -28,4 +29,4 @@ def load_entry(entry: ScanEntry, progress: Callable[[float], None] | None = None
             volume=None,
             problem=f"The file {entry.path} is not the scan {entry.name} any more; show where that scan is now.",
         )
-    return replace(entry, volume=volume, problem=None)
+    return entry.with_volume(volume)

@@ -1,4 +1,4 @@
-"""What a case remembers of a scan and of a segmentation, and how both are written as JSON."""
+"""What a case remembers of a segmentation, and how grids, prompts and engines are written as JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,28 +15,8 @@ from numpy.typing import NDArray
 from hemaview import __version__
 from hemaview.case.patches import Region, inflate, region_from_json, region_shape, region_to_json
 from hemaview.errors import CaseError
-from hemaview.imaging import Geometry, Modality, Volume
+from hemaview.imaging import Geometry, Volume
 from hemaview.segmentation import BoxPrompt, EngineInfo, PointPrompt, Prompt, Segmentation
-
-
-@dataclass(frozen=True, eq=False)
-class ScanEntry:
-    """A scan of a case. The pixels stay in the file at ``path``; the case keeps where it is and what it was.
-
-    ``volume`` is None when the file is gone or no longer the same; ``problem`` is then the sentence that
-    says so. ``digest`` is the fingerprint of pixels and geometry. ``series_uid`` names the series in a
-    DICOM folder that holds several.
-    """
-
-    id: str
-    path: Path
-    name: str
-    modality: Modality
-    geometry: Geometry
-    digest: str
-    series_uid: str | None = None
-    volume: Volume | None = None
-    problem: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

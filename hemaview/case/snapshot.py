@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
-from hemaview.case.records import ScanEntry, SegmentationRecord
+from hemaview.case.records import SegmentationRecord
+from hemaview.case.scan_entry import ScanEntry
 from hemaview.imaging import LabelMap
+from hemaview.imaging.scan_advice import reading_advice
 from hemaview.segmentation import BoxPrompt, Prompt
 from hemaview.surface import Mesh, mesh_from_mask
 from hemaview.volumetry import Reading, ReadingKind, TadaMeasurement, measure_tada, readings
@@ -42,6 +44,7 @@ class Snapshot:
 
     ``revision`` counts the changes of mask, segmentation or scan of a case: two snapshots of a case with
     the same revision share what was computed. ``edited`` tells that a hand changed the engine's mask.
+    ``carried_from`` is what the scan is called that the mask was carried over from.
     """
 
     revision: int
@@ -51,6 +54,7 @@ class Snapshot:
     segmentation: SegmentationRecord | None = None
     edited: bool = False
     derived: Derived = field(default_factory=Derived, repr=False)
+    carried_from: str | None = None
 
     @property
     def box(self) -> BoxPrompt | None:
@@ -62,12 +66,26 @@ class Snapshot:
         """Whether there is no mask or no voxel in it."""
         return self.mask is None or self.derived.get("empty", lambda: not self._mask.array.any())
 
+    @property
+    def refusal(self) -> str | None:
+        """Why nothing is measured here, as a sentence; None where measuring is right."""
+        if self.scan.not_measurable is not None:
+            return f"This scan can only be looked at, not measured, because {self.scan.not_measurable}."
+        if self.carried_from is not None:
+            return (
+                f"The mask was carried over from {self.carried_from} and is only for looking at; "
+                f"measure on {self.carried_from}, or segment this scan."
+            )
+        return None
+
     def readings(self) -> tuple[Reading, Reading, Reading]:
-        """Direct, Tada and corrected volume, in this order; without a mask each carries the reason."""
+        """Direct, Tada and corrected volume, in this order; each carries the reason where there is none."""
         return self.derived.get("readings", self._compute_readings)
 
     def tada(self) -> TadaMeasurement | None:
-        """A, B and C with their end points in LPS mm; None without a mask or with an empty one."""
+        """A, B and C with their end points in LPS mm; None without a voxel and where measuring is refused."""
+        if self.refusal is not None:
+            return None
         return self.derived.get("tada", lambda: None if self.mask is None else measure_tada(self.mask))
 
     def mesh(self) -> Mesh | None:
@@ -80,13 +98,20 @@ class Snapshot:
         return self.mask
 
     def _compute_readings(self) -> tuple[Reading, Reading, Reading]:
-        if self.mask is None:
-            direct, tada, corrected = (Reading(kind, None, reason=NO_MASK) for kind in ReadingKind)
+        reason = self.refusal or (NO_MASK if self.mask is None else None)
+        if reason is not None:
+            direct, tada, corrected = (Reading(kind, None, reason=reason) for kind in ReadingKind)
             return direct, tada, corrected
         made = self.segmentation
-        return readings(
-            self.mask,
+        measured = readings(
+            self._mask,
             volume=self.scan.volume,
             segmentation=None if made is None else made.as_segmentation(self.scan.geometry),
             edited=self.edited,
         )
+        advice = reading_advice(self.scan.sequence, self.scan.volume, self._mask)
+        direct, tada, corrected = (
+            reading if reading.value_ml is None else replace(reading, warnings=(*reading.warnings, *advice))
+            for reading in measured
+        )
+        return direct, tada, corrected

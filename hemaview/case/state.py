@@ -13,9 +13,11 @@ import numpy as np
 from hemaview.case.history import History, Marks, Step
 from hemaview.case.journal import Record
 from hemaview.case.patches import BlobStore, MaskPatch, Region, hull, region_from_json
-from hemaview.case.records import ScanEntry, SegmentationRecord, geometry_from_json, prompt_from_entry
+from hemaview.case.records import SegmentationRecord, prompt_from_entry
+from hemaview.case.scan_entry import ScanEntry, scan_from_record
 from hemaview.errors import CaseError, HemaviewError
-from hemaview.imaging import Geometry, LabelMap, Modality
+from hemaview.imaging import Geometry, LabelMap
+from hemaview.imaging.sequence import Sequence
 
 
 class ChangeKind(StrEnum):
@@ -107,7 +109,9 @@ class CaseState:
                     return self._activate(self._scan(record["scan"]).id)
                 case "relocate":
                     return self._relocate(record)
-                case "step":
+                case "sequence":
+                    return self._choose_sequence(record)
+                case "step" | "carry":
                     return self._step(record)
                 case "undo":
                     return self._undo()
@@ -125,15 +129,7 @@ class CaseState:
         scan_id = str(record["scan"])
         if scan_id in self.scans:
             raise CaseError("The case's record adds the same scan twice.")
-        self.scans[scan_id] = ScanEntry(
-            id=scan_id,
-            path=Path(record["path"]),
-            name=str(record["name"]),
-            modality=Modality(record["modality"]),
-            geometry=geometry_from_json(record["geometry"]),
-            digest=str(record["digest"]),
-            series_uid=record["series_uid"],
-        )
+        self.scans[scan_id] = scan_from_record(record)
         self.work[scan_id] = Work()
         return self._activate(scan_id)
 
@@ -153,6 +149,12 @@ class CaseState:
             volume=None,
             problem=None,
         )
+        return (CaseChange(ChangeKind.SCAN, entry.id),)
+
+    def _choose_sequence(self, record: Record) -> tuple[CaseChange, ...]:
+        entry = self._scan(record["scan"])
+        chosen = record["sequence"]
+        self.scans[entry.id] = entry.with_choice(None if chosen is None else Sequence(chosen))
         return (CaseChange(ChangeKind.SCAN, entry.id),)
 
     def _step(self, record: Record) -> tuple[CaseChange, ...]:
@@ -187,7 +189,14 @@ class CaseState:
             # What was looked at is no longer there once the mask changes.
             checked=bool(data.get("checked", before.checked and patch is None and made is before.segmentation)),
             has_mask=bool(data.get("has_mask", before.has_mask)),
+            carried_from=self._carried_from(data, before),
         )
+
+    def _carried_from(self, data: dict[str, Any], before: Marks) -> str | None:
+        """A mask made on its own scan, by an engine or from a file, takes the place of a carried one."""
+        if "carried_from" in data:
+            return None if data["carried_from"] is None else self._scan(data["carried_from"]).id
+        return None if "segmentation" in data else before.carried_from
 
     def _patch(self, data: dict[str, Any] | None, geometry: Geometry) -> MaskPatch | None:
         if data is None:
@@ -216,16 +225,16 @@ class CaseState:
         if not changes:
             if new.prompt != old.prompt:
                 changes.append(CaseChange(ChangeKind.PROMPT, entry.id))
-            if patch is not None or (new.segmentation, new.edited, new.has_mask) != (
-                old.segmentation,
-                old.edited,
-                old.has_mask,
-            ):
+            if patch is not None or _what_mask_is(new) != _what_mask_is(old):
                 changes.append(CaseChange(ChangeKind.MASK, entry.id, patch.region if patch else None))
             elif (new.edited_slices, new.checked) != (old.edited_slices, old.checked):
                 changes.append(CaseChange(ChangeKind.REVIEW, entry.id))
         changes.append(CaseChange(ChangeKind.HISTORY, entry.id))
         return tuple(changes)
+
+
+def _what_mask_is(marks: Marks) -> tuple[SegmentationRecord | None, bool, bool, str | None]:
+    return marks.segmentation, marks.edited, marks.has_mask, marks.carried_from
 
 
 def edited_slices(data: dict[str, Any], before: Marks, patch: MaskPatch | None) -> tuple[int, ...]:

@@ -57,6 +57,8 @@ class Volume:
 
     def taken_for(self, sequence: SequenceGuess) -> Volume:
         """The same pixels taken for another kind of scan; their values do not become HU by being called CT."""
+        if sequence == self.sequence:
+            return self
         in_hounsfield = self.modality is Modality.CT if self.hounsfield is None else self.hounsfield
         modality = sequence.sequence.modality
         return replace(self, modality=modality, sequence=sequence, hounsfield=in_hounsfield)

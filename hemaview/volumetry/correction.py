@@ -228,6 +228,8 @@ def corrected_volume(
     modality = Modality.UNKNOWN if volume is None else volume.modality
     if modality is Modality.UNKNOWN:
         return refuse("The scan's modality is unknown, so no volume correction is chosen; use the direct volume.")
+    if volume is not None and modality is Modality.CT and not volume.is_hounsfield:
+        return refuse("The volume correction was fitted for CT in HU, not for grey levels; use the direct volume.")
     model = next((m for m in models if m.modality == modality), None)
     if model is None:
         fitted = " and ".join(sorted({m.modality for m in models}))

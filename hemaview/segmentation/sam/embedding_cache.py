@@ -122,7 +122,7 @@ class EmbeddingCache:
 
 
 def scan_fingerprint(volume: Volume) -> str:
-    """A hash of a scan's voxels, their shape, type and unit, and its modality; geometry does not change an embedding."""
+    """A hash of a scan's voxels, shape, type, modality and unit; geometry does not change an embedding."""
     kind = f"{volume.modality} {volume.is_hounsfield}"
     found = hashlib.blake2b(f"{volume.array.shape} {volume.array.dtype} {kind}".encode(), digest_size=32)
     for picture in volume.array:
