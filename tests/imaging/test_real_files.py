@@ -28,6 +28,15 @@ OPENS = [
     ("odd_files/nibabel/reoriented_anat_moved.nii", (21, 26, 22), (4, 4, 4), None),
     ("odd_files/nibabel/resampled_anat_moved.nii", (17, 21, 3), (4, 4, 8), (409.3, 13360)),
     ("odd_files/nibabel/standard.nii.gz", (4, 5, 7), (1, 3, 2), (0, 255)),
+    ("odd_files/nibabel/example4d+orig.BRIK.gz", (33, 41, 25), (3, 3, 3), (0, 13722)),
+    ("odd_files/nibabel/example4d+orig.HEAD", (33, 41, 25), (3, 3, 3), (0, 13722)),
+    ("odd_files/nibabel/minc1_4d.mnc", (20, 20, 10), (2, 2, 2), (0.2078, 0.749)),
+    ("odd_files/nibabel/minc2_baddim.mnc", (10, 10, 10), (0.035, 0.035, 0.035), None),
+    ("odd_files/nibabel/small.mnc", (29, 28, 18), (7, 8, 9), (0.1185, 92.88)),
+    ("odd_files/nibabel/phantom_EPI_asc_CLEAR_2_1.PAR", (64, 64, 9), (3.75, 3.75, 8), None),
+    ("odd_files/nibabel/phantom_EPI_asc_CLEAR_2_1.REC", (64, 64, 9), (3.75, 3.75, 8), None),
+    ("odd_files/nibabel/phantom_truncated.PAR", (64, 64, 9), (3.75, 3.75, 8), None),
+    ("odd_files/nifti_niivue/complex.nii.gz", (64, 64, 44), (3.297, 3.297, 3.3), None),
     ("odd_files/nifti_niivue/minimal.nii.gz", (64, 64, 10), (3, 3, 3), (0, 63)),
     ("odd_files/nifti_niivue/low_res.nii.gz", (7, 5, 3), (2, 2, 2), (0, 1)),
     ("odd_files/nifti_niivue/ras.hdr", (62, 41, 34), (2.385, 2.39, 2.366), (0, 255)),
@@ -52,18 +61,17 @@ OPENS = [
 ]
 
 REFUSED = [
-    ("odd_files/nifti_niivue/complex.nii.gz", "complex"),
     ("odd_files/nibabel/row_major.dconn.nii", "CIFTI"),
     ("odd_files/nibabel/analyze.hdr", "analyze.img"),
     ("odd_files/nibabel/nifti1.hdr", "nifti1.img"),
     ("odd_files/nibabel/nifti2.hdr", "nifti2.img"),
+    ("odd_files/nibabel/bad_attribute+orig.HEAD", "AFNI header"),
+    ("odd_files/nibabel/bad_datatype+orig.HEAD", "several or unsupported types"),
+    ("odd_files/nibabel/test.mgz", "two different voxel sizes"),
+    ("odd_files/nibabel/tinypet.v", "ECAT"),
     *[
-        (f"odd_files/nibabel/{name}", NOT_A_SCAN)
-        for name in (
-            "bad_attribute+orig.HEAD", "bad_datatype+orig.HEAD", "example4d+orig.BRIK.gz", "minc1_4d.mnc",
-            "minc2_baddim.mnc", "phantom_truncated.PAR", "phantom_truncated.REC", "small.mnc", "test.mgz", "tinypet.v",
-            "nicom/ascconv_sample.txt", "nicom/csa2_b0.bin", "nicom/csa2_zero_len.bin.gz",
-        )
+        (f"odd_files/nibabel/nicom/{name}", NOT_A_SCAN)
+        for name in ("ascconv_sample.txt", "csa2_b0.bin", "csa2_zero_len.bin.gz")
     ],
     ("odd_files/nibabel/0.dcm", MOSAIC),
     ("odd_files/nibabel/nicom/siemens_dwi_0.dcm.gz", MOSAIC),

@@ -8,7 +8,7 @@ from enum import StrEnum
 from hemaview.errors import ScanError
 from hemaview.imaging.reading.dicom.header import Instance, read_instance
 from hemaview.imaging.reading.dicom.series import DICOMDIR_CLASS
-from hemaview.imaging.reading.scans import VOLUME_SUFFIXES
+from hemaview.imaging.reading.formats import VOLUME_SUFFIXES
 from hemaview.imaging.reading.sources import Source, looks_like_dicom
 
 _DICOM_SUFFIXES = (".dcm", ".ima", ".dicom")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hemaview.errors import ScanError
 from hemaview.imaging.catalogue.contents import SeriesItem
+from hemaview.imaging.reading.pairs import voxels_halves
 from hemaview.imaging.reading.scans import list_series
 from hemaview.imaging.reading.summary import SeriesSummary, Verdict
 
@@ -22,12 +23,7 @@ def whole_scan_items(path: Path) -> tuple[SeriesItem, ...]:
 
 
 def without_second_halves(files: Iterable[Path]) -> list[Path]:
-    """The files without the image halves of header and image pairs, which open with their header."""
+    """The files without the voxels' halves of header and image pairs, which open with their header."""
     given = list(files)
-    names = {str(path).lower() for path in given}
-    return [path for path in given if not _is_second_half(str(path).lower(), names)]
-
-
-def _is_second_half(name: str, names: set[str]) -> bool:
-    stem = name.removesuffix(".gz").removesuffix(".img")
-    return stem != name.removesuffix(".gz") and (f"{stem}.hdr" in names or f"{stem}.hdr.gz" in names)
+    halves = voxels_halves(str(path) for path in given)
+    return [path for path in given if str(path) not in halves]

@@ -5,8 +5,6 @@ nibabel decodes the header; the choice of affine, the checks and the conversion 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +14,27 @@ from numpy.typing import NDArray
 
 from hemaview.errors import ScanError
 from hemaview.imaging.geometry import Geometry
-from hemaview.imaging.reading.files import incomplete, read_range, read_start
-from hemaview.imaging.reading.pixels import apply_scaling
-
-RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+from hemaview.imaging.reading.files import incomplete, read_start
+from hemaview.imaging.reading.pairs import voxels_of
+from hemaview.imaging.reading.scan_file import (
+    COLOUR_PICTURE,
+    FITTED_TO_TEMPLATE,
+    MAGNITUDE_SHOWN,
+    ORIENTATION_UNKNOWN,
+    RAS_TO_LPS,
+    THICKNESS_UNKNOWN,
+    ScanFile,
+    damaged_header,
+    no_voxel_size,
+)
+from hemaview.imaging.reading.stored_voxels import StoredVoxels, readable_dtype
 
 _HEADER_BYTES = 4096
 _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 _VOXEL_SIZE_TOLERANCE = 0.01
 _POSITION_TOLERANCE_MM = 0.1
-
-
-@dataclass(frozen=True)
-class RawScan:
-    """Pixels of a file before clean-up: ``values[k, j, i]`` of any real type and the geometry in LPS mm.
-
-    ``stored_dtype`` is the type in the file, before scaling.
-    """
-
-    values: NDArray
-    geometry: Geometry
-    notes: tuple[str, ...]
-    stored_dtype: np.dtype
-    format: str
+_TEMPLATE_CODES = (3, 4)
+"""Talairach and MNI."""
 
 
 def is_nifti(start: bytes) -> bool:
@@ -46,70 +42,32 @@ def is_nifti(start: bytes) -> bool:
     return start[344:348] in (b"n+1\0", b"ni1\0") or start[4:8] in (b"n+2\0", b"ni2\0")
 
 
-def is_analyze(start: bytes) -> bool:
-    """Whether they are an Analyze 7.5 header, which says nothing about orientation."""
-    return start[:4] in (b"\x5c\x01\0\0", b"\0\0\x01\x5c") and not is_nifti(start)
+def open_nifti(path: Path) -> ScanFile:
+    """A NIfTI file, or the header of a pair, in its own grid, geometry converted from RAS to LPS.
 
-
-def read_nifti(path: Path, progress: Callable[[float], None] | None = None) -> RawScan:
-    """The first 3D image of a NIfTI file in its own grid, geometry converted from RAS to LPS.
-
-    Either half of a pair may be named. The sform is used when it is coded, else the qform; a sheared sform is
-    carried exactly. Raises ``ScanError`` when they contradict each other about voxel volume or handedness,
-    for CIFTI, colour and complex data, and for damaged files.
+    The sform is used when it is coded, else the qform; a sheared sform is carried exactly. Raises ``ScanError`` when
+    they contradict each other about voxel size or handedness, for CIFTI and vectors, and for damaged files.
     """
-    header_path, image_path = _pair(path)
-    header = _header(header_path)
-    shape, frames = _shape(header, path.name)
-    dtype = _dtype(header, path.name)
-    affine, notes = _affine(header, shape, path.name)
-    geometry = Geometry.from_affine(RAS_TO_LPS @ affine, shape)
-    if frames > 1:
-        notes = (*notes, f"The file holds {frames} images of the same grid (time points); the first is shown.")
-    if min(shape) == 1:
-        notes = (*notes, "The scan has only one slice, so a volume measured on it is only a rough figure.")
-    if geometry.is_sheared:
-        notes = (*notes, "The scan's axes are not at right angles; the slanted grid is kept exactly.")
-    if progress:
-        progress(0.1)
-    offset = _offset(header, image_path is header_path)
-    count = shape[0] * shape[1] * shape[2]
-    data = read_range(image_path, offset, count * dtype.itemsize)
-    if progress:
-        progress(0.7)
-    values = data.view(dtype).reshape(shape[::-1])
-    slope, intercept = _scaling(header)
-    return RawScan(apply_scaling(values, slope, intercept), geometry, notes, dtype, "NIfTI")
-
-
-def _pair(path: Path) -> tuple[Path, Path]:
-    """Header and image file of ``path``; the same file twice unless it is half of a pair."""
-    name = path.name.lower()
-    packed = ".gz" if name.endswith(".gz") else ""
-    bare = name.removesuffix(".gz")
-    other = {".hdr": ".img", ".img": ".hdr"}.get(bare[-4:])
-    if other is None or (bare.endswith(".hdr") and read_start(path, 352)[344:348] == b"n+1\0"):
-        return path, path
-    stem = bare[:-4]
-    wanted = {f"{stem}{other}", f"{stem}{other}.gz"}
-    found = sorted(p for p in path.parent.iterdir() if p.name.lower() in wanted and p.is_file())
-    if not found:
-        half = "image" if other == ".img" else "header"
-        raise ScanError(
-            f"'{path.name}' is one half of a pair and its {half} file '{path.name[: len(stem)]}{other}{packed}' "
-            "is missing; put both into one folder."
-        )
-    return (path, found[0]) if other == ".img" else (found[0], path)
-
-
-def _header(path: Path) -> Any:
     start = read_start(path, _HEADER_BYTES)
-    if is_analyze(start):
-        raise ScanError(
-            f"'{path.name}' is an old Analyze file that does not say how the head lies; convert the original to NIfTI."
-        )
-    if not is_nifti(start):
-        raise ScanError(f"'{path.name}' is not a NIfTI file or its header is damaged; export it again.")
+    header = _header(path, start)
+    size, count = _shape(header, path.name)
+    affine, notes = _affine(header, size, path)
+    geometry = Geometry.from_affine(RAS_TO_LPS @ affine, size)
+    voxels = _voxels(header, path, size, single=start[344:348] == b"n+1\0" or start[4:8] == b"n+2\0")
+    if voxels.is_complex:
+        notes = (*notes, MAGNITUDE_SHOWN)
+    return ScanFile(
+        format="NIfTI",
+        geometry=geometry,
+        stored_dtype=voxels.dtype,
+        read=voxels.read,
+        count=count,
+        notes=notes,
+        not_measurable=COLOUR_PICTURE if voxels.is_colour else _flat(header),
+    )
+
+
+def _header(path: Path, start: bytes) -> Any:
     cls = nib.Nifti1Header if start[344:348] in (b"n+1\0", b"ni1\0") else nib.Nifti2Header
     size = cls.template_dtype.itemsize
     if len(start) < size:
@@ -117,7 +75,34 @@ def _header(path: Path) -> Any:
     try:
         return cls(start[:size], check=False)
     except Exception as error:  # whatever nibabel raises, the header could not be decoded
-        raise ScanError(f"The NIfTI header of '{path.name}' is damaged; export it again.") from error
+        raise damaged_header(path, "NIfTI") from error
+
+
+def _voxels(header: Any, path: Path, size: tuple[int, int, int], *, single: bool) -> StoredVoxels:
+    """Where the voxels lie: behind the header, or in the pair's other file."""
+    code = int(header["datatype"])
+    try:
+        dtype = np.dtype(header.get_data_dtype())
+    except Exception as error:  # unknown code
+        raise ScanError(f"'{path.name}' stores its voxels in an unknown type ({code}); export it again.") from error
+    offset = float(header["vox_offset"])
+    if not 0 <= offset < 2**62:
+        raise damaged_header(path, "NIfTI")
+    return StoredVoxels(
+        path=path if single else voxels_of(path),
+        offset=max(int(offset), header.single_vox_offset if single else 0),
+        dtype=readable_dtype(dtype, path),
+        size=size,
+        scaling=(_scaling(header),),
+    )
+
+
+def _flat(header: Any) -> str | None:
+    """Why nothing can be measured on a file of two dimensions without a position."""
+    placed = int(header["sform_code"]) > 0 or int(header["qform_code"]) > 0
+    if int(header["dim"][0]) == 2 and not placed:
+        return THICKNESS_UNKNOWN
+    return None
 
 
 def _shape(header: Any, name: str) -> tuple[tuple[int, int, int], int]:
@@ -137,36 +122,24 @@ def _shape(header: Any, name: str) -> tuple[tuple[int, int, int], int]:
     return (size[0], size[1], size[2]), further
 
 
-def _dtype(header: Any, name: str) -> np.dtype[Any]:
-    code = int(header["datatype"])
-    if code in (128, 2304):
-        raise ScanError(f"'{name}' is a colour picture, not a scan with measured values; open the original scan.")
-    if code in (32, 1792, 2048):
-        raise ScanError(f"'{name}' holds complex numbers; export the magnitude image and open that.")
-    try:
-        dtype: np.dtype[Any] = np.dtype(header.get_data_dtype())
-    except Exception as error:  # unknown code
-        raise ScanError(f"'{name}' stores its voxels in an unknown type ({code}); export it again.") from error
-    if dtype.kind not in ("i", "u", "f"):
-        raise ScanError(f"'{name}' stores its voxels in an unsupported type ({code}); export it again.")
-    return dtype
-
-
-def _affine(header: Any, size: tuple[int, int, int], name: str) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+def _affine(header: Any, size: tuple[int, int, int], path: Path) -> tuple[NDArray[np.float64], tuple[str, ...]]:
     """The (4, 4) matrix to RAS mm and sentences about how it was chosen."""
+    name = path.name
     scale, notes = _millimetres(header, name)
     sform = _valid(np.asarray(header.get_sform(), dtype=np.float64)) if int(header["sform_code"]) > 0 else None
     qform = _qform(header) if int(header["qform_code"]) > 0 else None
     if sform is None and qform is None and (int(header["sform_code"]) > 0 or int(header["qform_code"]) > 0):
         raise ScanError(f"The position of the head in '{name}' is damaged; export it again from the original scan.")
     if sform is None and qform is None:
-        return _spacing_only(header, size, name, scale, notes)
+        return _spacing_only(header, size, path, scale, notes)
     if sform is not None and qform is not None:
         notes = (*notes, *_conflict(sform, qform, size, name))
     chosen = sform if sform is not None else qform
     assert chosen is not None
     affine = chosen.copy()
     affine[:3] *= scale
+    if int(header["sform_code"] if sform is not None else header["qform_code"]) in _TEMPLATE_CODES:
+        notes = (*notes, FITTED_TO_TEMPLATE)
     if sform is not None and qform is None:
         pixdim = np.abs(np.asarray(header["pixdim"][1:4], dtype=np.float64))
         if np.all(pixdim > 0) and np.any(np.abs(np.linalg.norm(sform[:3, :3], axis=0) / pixdim - 1) > 0.01):
@@ -230,23 +203,23 @@ def _conflict(
 
 
 def _spacing_only(
-    header: Any, size: tuple[int, int, int], name: str, scale: float, notes: tuple[str, ...]
+    header: Any, size: tuple[int, int, int], path: Path, scale: float, notes: tuple[str, ...]
 ) -> tuple[NDArray[np.float64], tuple[str, ...]]:
     """A file without an orientation code: its voxel size is known, the position is not."""
     pixdim = np.asarray(header["pixdim"][1:4], dtype=np.float64)
     if not np.all(np.isfinite(pixdim)) or np.any(pixdim <= 0):
-        raise ScanError(f"'{name}' does not say how large its voxels are; export it again from the original scan.")
-    # The Analyze convention, which nibabel follows too: first axis to the patient's left, centre at the middle.
-    affine = np.diag([-pixdim[0], pixdim[1], pixdim[2], 1.0])
+        raise no_voxel_size(path)
+    return centred_affine(pixdim * scale, size), (*notes, ORIENTATION_UNKNOWN)
+
+
+def centred_affine(voxel_size: NDArray[np.float64], size: tuple[int, int, int]) -> NDArray[np.float64]:
+    """(4, 4) matrix to RAS mm for a grid of which only the voxel size in mm is known.
+
+    The Analyze convention, which nibabel follows too: first axis to the patient's left, centre at the middle.
+    """
+    affine = np.diag([-voxel_size[0], voxel_size[1], voxel_size[2], 1.0])
     affine[:3, 3] = -affine[:3, :3] @ ((np.asarray(size) - 1) / 2)
-    affine[:3] *= scale
-    return affine, (*notes, "The file does not say how the head lies: the R, L, A, P, S, I letters may be wrong.")
-
-
-def _offset(header: Any, single: bool) -> int:
-    offset = int(header["vox_offset"])
-    smallest = header.single_vox_offset if single else 0
-    return max(offset, smallest)
+    return affine
 
 
 def _scaling(header: Any) -> tuple[float, float]:

@@ -4,42 +4,37 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType
 
 from hemaview.errors import ScanError
 from hemaview.imaging.reading.dicom.header import Instance, read_instance
 from hemaview.imaging.reading.dicom.series import DICOMDIR_CLASS, find_series, read_series
 from hemaview.imaging.reading.dicom.stack import kind_problem
 from hemaview.imaging.reading.files import check_readable, incomplete, read_start
-from hemaview.imaging.reading.itk_formats import is_metaimage, is_nrrd, read_metaimage, read_nrrd
-from hemaview.imaging.reading.nifti import RawScan, is_analyze, is_nifti, read_nifti
-from hemaview.imaging.reading.pixels import guess_modality, to_scan_values
+from hemaview.imaging.reading.formats import VOLUME_SUFFIXES
+from hemaview.imaging.reading.pairs import is_voxels_half, voxels_halves
+from hemaview.imaging.reading.scan_file import Progress
 from hemaview.imaging.reading.sources import Source, archive_sources, folder_sources, looks_like_dicom, open_archive
 from hemaview.imaging.reading.summary import SeriesSummary
-from hemaview.imaging.sequence import guess_from_name
-from hemaview.imaging.volume import Modality, Volume
-
-Progress = Callable[[float], None]
-
-VOLUME_SUFFIXES = (".nii.gz", ".nii", ".hdr.gz", ".hdr", ".img.gz", ".img", ".nrrd", ".nhdr", ".mha", ".mhd")
-"""File names that hold a whole scan, longest first."""
+from hemaview.imaging.reading.whole_scan import bare_name, list_images, read_image
+from hemaview.imaging.volume import Volume
 
 _START_BYTES = 4096
 _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
-_OPENS = "HEMAVIEW opens NIfTI, NRRD, MetaImage and DICOM scans"
 
 
 def read_scan(
     path: Path | str, *, series_uid: str | None = None, progress: Callable[[float], None] | None = None
 ) -> Volume:
-    """Open a scan: NIfTI (.nii, .nii.gz, either half of a pair), NRRD, MetaImage, or DICOM.
+    """Open a scan: DICOM or one of ``formats.FORMATS``, of a pair of files either half.
 
     DICOM may be a folder (searched with its sub-folders), one file of a series (its siblings are found), a DICOMDIR
-    or a .zip of a folder; a .zip may also hold one NIfTI, NRRD or MetaImage file. Among several series the one named
-    by ``series_uid`` is read, otherwise the largest that can be measured, with a note. ``progress`` is called with
-    0...1 in the calling thread and may raise ``Cancelled``.
+    or a .zip of a folder; a .zip may also hold one file of another format. Among several series, or images of one
+    file, the one that ``list_series`` calls ``series_uid`` is read; otherwise the largest series that can be
+    measured or the first image, with a note. ``progress`` is called with 0...1 in the calling thread and may raise
+    ``Cancelled``.
 
     The volume lies in LPS mm on its own grid, never resampled; what was changed is in its ``notes``. Raises
     ``ScanError`` with one sentence for anything that cannot be opened or whose geometry cannot be trusted.
@@ -51,71 +46,40 @@ def read_scan(
     start = read_start(target, _START_BYTES)
     if start[:4] in _ZIP_MAGIC:
         return _read_zip(target, series_uid, progress)
-    if looks_like_dicom(start):
+    if _is_dicom(target, start):
         return _read_dicom_file(target, series_uid, progress)
-    volume = _volume(read_raw(target, progress), _bare_name(target))
+    volume = read_image(target, series_uid, progress)
     if progress:
         progress(1.0)
     return volume
 
 
 def list_series(path: Path | str) -> tuple[SeriesSummary, ...]:
-    """The DICOM series in a folder, a zip, or beside a DICOM file; empty for other formats. Raises ``ScanError``."""
+    """The DICOM series in a folder, a zip, or beside a DICOM file; the images in a file of another format.
+
+    Raises ``ScanError`` where ``read_scan`` would for every choice.
+    """
     target = Path(path)
     check_readable(target)
     if target.is_dir():
         found = find_series(tuple(folder_sources(target, recursive=True)))
     elif (start := read_start(target, _START_BYTES))[:4] in _ZIP_MAGIC:
         with open_archive(target) as archive:
-            found = find_series(archive_sources(target, archive))
-    elif looks_like_dicom(start):
+            sources = archive_sources(target, archive)
+            if (scan := _only_whole_scan(target, sources)) is not None:
+                with _unpacked(sources, scan) as unpacked:
+                    return list_images(unpacked)
+            found = find_series(sources)
+    elif _is_dicom(target, start):
         found = find_series(_siblings(target))
     else:
-        found = ()
+        return list_images(target)
     return tuple(series.summary for series in found)
 
 
-def read_raw(path: Path, progress: Progress | None = None) -> RawScan:
-    """Values and geometry of a NIfTI, NRRD or MetaImage file before clean-up. Raises ``ScanError``."""
-    name = path.name.lower()
-    start = read_start(path, _START_BYTES)
-    if is_nifti(start) or is_analyze(start) or name.endswith((".hdr", ".img", ".hdr.gz", ".img.gz")):
-        return read_nifti(path, progress)
-    if is_nrrd(start):
-        return read_nrrd(path)
-    if is_metaimage(start):
-        return read_metaimage(path)
-    raise _unknown(path, start)
-
-
-def _unknown(path: Path, start: bytes) -> ScanError:
-    name = path.name.lower()
-    if name.endswith(VOLUME_SUFFIXES) or name.endswith((".dcm", ".ima")):
-        return incomplete(path.name)
-    if looks_like_dicom(start) or name.endswith((".dcm.gz", ".zip")):
-        return ScanError(f"'{path.name}' is packed in a way that cannot be opened; unpack it and open the result.")
-    return ScanError(f"'{path.name}' is not a scan that can be opened; {_OPENS}.")
-
-
-def _volume(raw: RawScan, name: str) -> Volume:
-    array, value_notes = to_scan_values(raw.values)
-    looks_like, modality_notes = guess_modality(array, raw.stored_dtype)
-    guess = guess_from_name(name, looks_like)
-    return Volume(
-        array=array,
-        geometry=raw.geometry,
-        modality=guess.sequence.modality,
-        name=name,
-        notes=(*raw.notes, *value_notes, *modality_notes),
-        attributes=MappingProxyType({"format": raw.format, "stored_type": str(raw.stored_dtype)}),
-        sequence=guess,
-        hounsfield=looks_like is Modality.CT,
-    )
-
-
-def _bare_name(path: Path) -> str:
-    suffix = next((s for s in VOLUME_SUFFIXES if path.name.lower().endswith(s)), path.suffix)
-    return path.name[: len(path.name) - len(suffix)] or path.name
+def _is_dicom(path: Path, start: bytes) -> bool:
+    """Whether a file is DICOM by its first bytes, which the bare voxels of a pair may resemble."""
+    return looks_like_dicom(start) and not is_voxels_half(path)
 
 
 def _read_folder(folder: Path, series_uid: str | None, progress: Progress | None) -> Volume:
@@ -164,31 +128,32 @@ def _read_dicom_file(path: Path, series_uid: str | None, progress: Progress | No
 def _read_zip(path: Path, series_uid: str | None, progress: Progress | None) -> Volume:
     with open_archive(path) as archive:
         sources = archive_sources(path, archive)
-        volumes = _whole_scans(sources)
-        if not volumes or any(looks_like_dicom(s.start()) for s in sources):
+        scan = _only_whole_scan(path, sources)
+        if scan is None:
             return read_series(sources, path.name, series_uid, progress)
-        if len(volumes) > 1:
-            names = ", ".join(f"'{s.name}'" for s in volumes[:4])
-            raise ScanError(f"'{path.name}' holds {len(volumes)} scans ({names}); unpack it and open one of them.")
-        return _read_unpacked(sources, volumes[0], progress)
+        with _unpacked(sources, scan) as unpacked:
+            volume = read_image(unpacked, series_uid, progress)
+    if progress:
+        progress(1.0)
+    return volume
 
 
-def _whole_scans(sources: Sequence[Source]) -> list[Source]:
-    """Files that hold a scan each; the image half of a pair does not count."""
-    names = {s.name.lower() for s in sources}
-    found = []
-    for source in sources:
-        name = source.name.lower()
-        bare = name.removesuffix(".gz")
-        half = bare.endswith(".img") and (f"{bare[:-4]}.hdr" in names or f"{bare[:-4]}.hdr.gz" in names)
-        if name.endswith(VOLUME_SUFFIXES) and not half:
-            found.append(source)
-    return found
+def _only_whole_scan(path: Path, sources: Sequence[Source]) -> Source | None:
+    """The one file of a zip that holds a whole scan; None for DICOM. Raises ``ScanError`` when there are several."""
+    halves = voxels_halves(s.name for s in sources)
+    scans = [s for s in sources if s.name.lower().endswith(VOLUME_SUFFIXES) and s.name not in halves]
+    if not scans or any(looks_like_dicom(s.start()) for s in sources):
+        return None
+    if len(scans) > 1:
+        names = ", ".join(f"'{s.name}'" for s in scans[:4])
+        raise ScanError(f"'{path.name}' holds {len(scans)} scans ({names}); unpack it and open one of them.")
+    return scans[0]
 
 
-def _read_unpacked(sources: Sequence[Source], chosen: Source, progress: Progress | None) -> Volume:
-    """Unpack the chosen scan and files of the same stem (its other half) under their bare names, and read it."""
-    stem = _bare_name(Path(chosen.name)).lower()
+@contextmanager
+def _unpacked(sources: Sequence[Source], chosen: Source) -> Iterator[Path]:
+    """The chosen scan, with files of the same stem (its other half) beside it, in a folder that does not last."""
+    stem = bare_name(Path(chosen.name)).lower()
     with tempfile.TemporaryDirectory(prefix="hemaview-") as folder:
         for source in sources:
             # Only the last part of a member's name is used, so nothing can be written elsewhere.
@@ -196,7 +161,4 @@ def _read_unpacked(sources: Sequence[Source], chosen: Source, progress: Progress
             if name and name.lower().split(".")[0] == stem.split(".")[0]:
                 with source.open() as packed, (Path(folder) / name).open("wb") as unpacked:
                     shutil.copyfileobj(packed, unpacked)
-        volume = _volume(read_raw(Path(folder) / Path(chosen.name).name, progress), _bare_name(Path(chosen.name)))
-    if progress:
-        progress(1.0)
-    return volume
+        yield Path(folder) / Path(chosen.name).name

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 
 from hemaview.errors import ExportError
-from hemaview.imaging.reading.nifti import RAS_TO_LPS
+from hemaview.imaging.reading.scan_file import RAS_TO_LPS
 from hemaview.imaging.volume import LabelMap
 from hemaview.saving import save_atomically
 
