@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from openjpeg.utils import decode
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
+from pydicom.pixels import get_decoder
 
 from hemaview.imaging.reading.dicom.code_stream import BrokenStream, StatedSize, j2k_size, jpeg_size
 from hemaview.imaging.reading.dicom.header import Instance
@@ -41,13 +42,18 @@ class Undecodable(Exception):  # noqa: N818 - the caller names the file
 
 
 def decode_frame(code: bytes, instance: Instance, scratch: Path) -> NDArray:
-    """(rows, columns) or (rows, columns, 3) integers of one frame; ``scratch`` is a folder for the decoder's input.
+    """(rows, columns) integers of one frame, or (rows, columns, 3) red, green, blue.
 
-    Raises ``Undecodable``.
+    ``scratch`` is a folder for the decoder's input. Raises ``Undecodable``.
     """
     _check_claims(code, instance)
     try:
-        pixels = _with_openjpeg(code, instance) if instance.syntax in _HTJ2K else _with_gdcm(code, instance, scratch)
+        if instance.syntax in _HTJ2K:
+            pixels = _with_openjpeg(code, instance)
+        elif instance.syntax == pydicom.uid.RLELossless:
+            pixels = _with_pydicom(code, instance)
+        else:
+            pixels = _with_gdcm(code, instance, scratch)
     except (RuntimeError, ValueError) as error:
         raise Undecodable from error
     expected = (*instance.frame_shape, instance.samples) if instance.samples > 1 else instance.frame_shape
@@ -67,9 +73,7 @@ def _check_claims(code: bytes, instance: Instance) -> None:
             _check_size(jpeg_size(code), instance)
         elif instance.syntax in _J2K:
             _check_size(j2k_size(code), instance)
-        elif instance.syntax == pydicom.uid.RLELossless:
-            _check_segments(code, instance)
-        else:
+        elif instance.syntax != pydicom.uid.RLELossless:
             raise Undecodable
     except BrokenStream as error:
         raise Undecodable from error
@@ -81,14 +85,6 @@ def _check_size(stated: StatedSize, instance: Instance) -> None:
         raise Undecodable
 
 
-def _check_segments(code: bytes, instance: Instance) -> None:
-    """An RLE frame has one segment per byte of a pixel, each inside the frame (PS3.5 G)."""
-    header = np.frombuffer(code[:64], "<u4")
-    count = instance.samples * instance.bits_allocated // 8
-    if len(header) < 16 or header[0] != count or (header[1 : 1 + count] >= len(code)).any():
-        raise BrokenStream
-
-
 def _with_openjpeg(code: bytes, instance: Instance) -> NDArray:
     pixels = np.asarray(decode(code))
     if (pixels.dtype.kind == "i") == instance.signed:
@@ -96,6 +92,25 @@ def _with_openjpeg(code: bytes, instance: Instance) -> NDArray:
     # The header's sign counts: some writers compress signed pixels as if they were unsigned.
     unused = 8 * pixels.itemsize - j2k_size(code).bits
     return np.asarray((pixels << unused).view(f"{'i' if instance.signed else 'u'}{pixels.itemsize}") >> unused)
+
+
+def _with_pydicom(code: bytes, instance: Instance) -> NDArray:
+    """RLE, where pydicom notices that a segment ends early and GDCM does not."""
+    rows, columns = instance.frame_shape
+    pixels, _ = get_decoder(pydicom.uid.RLELossless).as_array(
+        encapsulate([code]),
+        rows=rows,
+        columns=columns,
+        number_of_frames=1,
+        samples_per_pixel=instance.samples,
+        photometric_interpretation=instance.photometric,
+        bits_allocated=instance.bits_allocated,
+        bits_stored=instance.bits_stored,
+        pixel_representation=int(instance.signed),
+        planar_configuration=1,
+        pixel_keyword="PixelData",
+    )
+    return np.asarray(pixels)
 
 
 def _with_gdcm(code: bytes, instance: Instance, scratch: Path) -> NDArray:

@@ -13,6 +13,7 @@ from typing import BinaryIO, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.uid import RLELossless
 
 from hemaview.errors import ScanError
 from hemaview.imaging.reading.dicom import colour
@@ -82,8 +83,12 @@ class PictureReader:
     def _frame(self, instance: Instance) -> NDArray:
         file = self._opened(instance.source)
         try:
+            if not _has_known_layout(instance):
+                raise _unknown_layout(instance)
             if instance.is_compressed:
                 pixels = decode_frame(_frame_code(file, instance), instance, self._scratch_folder())
+                if instance.syntax == RLELossless:  # the only compression that keeps every bit that was allocated
+                    pixels = _without_unused_bits(pixels, instance)
             else:
                 pixels = _plain_frame(file, instance)
             return _grey(file, pixels, instance)
@@ -124,8 +129,6 @@ def _frame_code(file: _OpenFile, instance: Instance) -> bytes:
 
 def _plain_frame(file: _OpenFile, instance: Instance) -> NDArray:
     """(rows, columns) or (rows, columns, 3) of a frame that lies in the file as it is."""
-    if not _has_known_layout(instance):
-        raise _unknown_layout(instance)
     data = _frame_data(file, instance)
     if len(data) < instance.frame_bytes:
         raise incomplete(instance.source.name)
@@ -173,7 +176,7 @@ def _without_unused_bits(pixels: NDArray, instance: Instance) -> NDArray:
 
 def _grey(file: _OpenFile, pixels: NDArray, instance: Instance) -> NDArray:
     if pixels.ndim == 3:
-        return colour.luminance(pixels, instance.photometric)
+        return colour.luminance(pixels, "RGB" if instance.is_compressed else instance.photometric)
     if instance.photometric == colour.PALETTE:
         try:
             return colour.palette_brightness(pixels, _tags(file, _PALETTE_TAGS))
