@@ -23,7 +23,7 @@ def whole_scan_items(path: Path) -> tuple[SeriesItem, ...]:
 
 
 def without_second_halves(files: Iterable[Path]) -> list[Path]:
-    """The files without the voxels' halves of header and image pairs, which open with their header."""
+    """The files without the voxel halves of header and image pairs, which open with their header."""
     given = list(files)
-    halves = voxels_halves(str(path) for path in given)
+    halves = voxels_halves(map(str, given))
     return [path for path in given if str(path) not in halves]
