@@ -11,17 +11,19 @@ from hemaview.errors import ScanError
 from hemaview.imaging.geometry import Geometry
 from hemaview.imaging.reading.files import incomplete, read_start
 from hemaview.imaging.reading.scan_file import (
-    ORIENTATION_UNKNOWN,
     RAS_TO_LPS,
     ScanFile,
     check_voxel_size,
     damaged_header,
+    no_voxel_size,
 )
 from hemaview.imaging.reading.stored_voxels import StoredVoxels, readable_dtype
 
 _VERSION = b"\0\0\0\1"
 _NUMBER_TYPES = range(0, 5)
 _DATA_OFFSET = 284
+_GOOD_RAS = slice(28, 30)
+"""Where the header says whether it holds voxel size and position."""
 
 
 def is_mgh(start: bytes) -> bool:
@@ -49,6 +51,9 @@ def open_mgh(path: Path) -> ScanFile:
     i, j, k, count = (int(n) for n in header["dims"])
     if min(i, j, k, count) < 1:
         raise ScanError(f"The MGH header of '{path.name}' holds an impossible size; export it again.")
+    if int.from_bytes(start[_GOOD_RAS], "big", signed=True) <= 0:
+        # The fields of voxel size and position then mean nothing; nibabel has filled in 1 mm.
+        raise no_voxel_size(path)
     check_voxel_size(affine, np.asarray(header["delta"], dtype=np.float64), path)
     voxels = StoredVoxels(path, _DATA_OFFSET, readable_dtype(dtype, path), (i, j, k))
     return ScanFile(
@@ -57,5 +62,4 @@ def open_mgh(path: Path) -> ScanFile:
         stored_dtype=dtype,
         read=voxels.read,
         count=count,
-        notes=() if int(header["goodRASFlag"]) == 1 else (ORIENTATION_UNKNOWN,),
     )

@@ -82,12 +82,12 @@ def _opened(path: Path) -> Iterator[tuple[Minc1File, Mapping[str, Mapping[str, A
         with warnings.catch_warnings(action="ignore"):
             if is_minc2(start):
                 with h5py.File(path, "r") as container:
-                    axes = _axes_of_minc2(container, path)
+                    axes = _regular(_axes_of_minc2(container, path), path)
                     yield Minc2File(container), axes
             else:
                 with _unpacked(path) as stream:
                     contents = netcdf_file(stream, mmap=False)
-                    axes = _axes_of_minc1(contents, path)
+                    axes = _regular(_axes_of_minc1(contents, path), path)
                     yield Minc1File(contents), axes
     except ScanError:
         raise
@@ -117,6 +117,14 @@ def _axes_of_minc2(container: h5py.File, path: Path) -> dict[str, Mapping[str, A
     return {name: dict(container["minc-2.0/dimensions"][name].attrs) for name in names}
 
 
+def _regular(axes: dict[str, Mapping[str, Any]], path: Path) -> dict[str, Mapping[str, Any]]:
+    """``axes``, unless one of the three in space has no even steps, which nibabel does not always notice."""
+    for name in _AXES:
+        if bytes(np.bytes_(axes.get(name, {}).get("spacing", b""))).startswith(b"irregular"):
+            raise ScanError(f"The slices in '{path.name}' are irregularly spaced; open the original scan.")
+    return axes
+
+
 def _not_minc(path: Path, container: str) -> ScanError:
     return ScanError(f"'{path.name}' is {container} data, but no MINC scan; open the scan it was made from.")
 
@@ -132,8 +140,6 @@ def _affine(axes: list[Mapping[str, Any]], names: list[str], path: Path) -> NDAr
     """(4, 4) matrix from (i, j, k, 1) to RAS mm; ``axes`` are those of i, j and k."""
     matrix = np.eye(4)
     for column, (axis, name) in enumerate(zip(axes, names, strict=True)):
-        if bytes(np.bytes_(axis.get("spacing", b""))).startswith(b"irregular"):
-            raise ScanError(f"The slices in '{path.name}' are irregularly spaced; open the original scan.")
         step, start = (float(np.ravel(axis.get(key, missing))[0]) for key, missing in (("step", 0), ("start", 0)))
         if not np.isfinite(step) or step == 0:
             raise no_voxel_size(path)
