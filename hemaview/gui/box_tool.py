@@ -156,10 +156,10 @@ def drawn_box(
     geometry: Geometry, view: PlaneView, index: int, start: tuple[float, float], end: tuple[float, float]
 ) -> BoxPrompt:
     """The box of a rectangle between two picture positions on slice ``index``, out to voxel faces, within the scan."""
-    x = _drawn_side(start[0], end[0], view.columns)
-    y = _drawn_side(start[1], end[1], view.rows)
-    ends = view.pixel_to_index(np.array(x), np.array(y), index)
-    return BoxPrompt.from_rectangle(geometry, view.slice_axis, index, ends.min(axis=0), ends.max(axis=0))
+    ends = view.pixel_to_index([start[0], end[0]], [start[1], end[1]], index)
+    for axis in (view.x_axis, view.y_axis):
+        ends[:, axis] = _drawn_side(ends[0, axis], ends[1, axis], geometry.size[axis])
+    return BoxPrompt.from_rectangle(geometry, view.slice_axis, index, ends[0], ends[1])
 
 
 def dragged_box(box: BoxPrompt, geometry: Geometry, view: PlaneView, grip: Grip, dx: float, dy: float) -> BoxPrompt:
@@ -169,13 +169,35 @@ def dragged_box(box: BoxPrompt, geometry: Geometry, view: PlaneView, grip: Grip,
     others stay exactly. Moving a side along the axis whose depth was a guess makes the depth the user's.
     """
     lower, upper = box.index_bounds(geometry)
-    x, y, _ = view.index_to_pixel(np.array([lower, upper]))
-    sides_x = _dragged_sides((x.min(), x.max()), Grip.LEFT in grip, Grip.RIGHT in grip, dx, view.columns)
-    sides_y = _dragged_sides((y.min(), y.max()), Grip.TOP in grip, Grip.BOTTOM in grip, dy, view.rows)
-    ends = view.pixel_to_index(np.array(sides_x), np.array(sides_y), 0)
+    x, y, depth = view.index_to_pixel(np.array([lower, upper]))
+    if grip == Grip.BODY:
+        # A box that moves as a whole stays in the picture.
+        dx, dy = _kept_inside(x, dx, view.columns), _kept_inside(y, dy, view.rows)
+    return _adjusted(box, geometry, view, grip, view.pixel_to_index(x + dx, y + dy, depth))
+
+
+def stepped_box(box: BoxPrompt, geometry: Geometry, view: PlaneView, grip: Grip, right: int, down: int) -> BoxPrompt:
+    """The box after the sides of ``grip`` moved by so many voxels to the right and down; see ``dragged_box``."""
+    ends = np.array(box.index_bounds(geometry))
+    step = view.voxel_step(right, down)
+    if grip == Grip.BODY:
+        step = np.array([_kept_inside(ends[:, axis], step[axis], geometry.size[axis]) for axis in range(3)])
+    return _adjusted(box, geometry, view, grip, ends + step)
+
+
+def _adjusted(box: BoxPrompt, geometry: Geometry, view: PlaneView, grip: Grip, after: NDArray[np.float64]) -> BoxPrompt:
+    """The box with the sides of ``grip`` on the voxel faces nearest to ``after``, lower and upper (i, j, k)."""
+    lower, upper = box.index_bounds(geometry)
     new_lower, new_upper = lower.copy(), upper.copy()
-    for axis in (view.x_axis, view.y_axis):
-        new_lower[axis], new_upper[axis] = ends[:, axis].min(), ends[:, axis].max()
+    for axis, low_grip, high_grip, flip in (
+        (view.x_axis, Grip.LEFT, Grip.RIGHT, view.flip_x),
+        (view.y_axis, Grip.TOP, Grip.BOTTOM, view.flip_y),
+    ):
+        moves = (high_grip in grip, low_grip in grip) if flip else (low_grip in grip, high_grip in grip)
+        before = float(lower[axis]), float(upper[axis])
+        new_lower[axis], new_upper[axis] = _settled(
+            before, (float(after[0, axis]), float(after[1, axis])), moves, geometry.size[axis]
+        )
     open_axis = box.open_axis
     resized = grip != Grip.BODY
     if resized and (
@@ -326,7 +348,7 @@ def keyed_prompt(
         grip = Grip.RIGHT if dx else Grip.BOTTOM
     else:
         return None
-    box = dragged_box(item.box(state.prompt), geometry, view, grip, dx, dy)
+    box = stepped_box(item.box(state.prompt), geometry, view, grip, dx, dy)
     text = "Adjust box" if item.kind is ItemKind.BOX else "Redraw slice"
     return item.adjusted(state.prompt, box, geometry), text
 
@@ -342,19 +364,23 @@ def _drawn_side(start: float, end: float, count: int) -> tuple[float, float]:
     return low, high
 
 
-def _dragged_sides(
-    sides: tuple[float, float], low_moves: bool, high_moves: bool, shift: float, count: int
+def _kept_inside(sides: NDArray[np.float64], shift: float, count: int) -> float:
+    """As much of ``shift`` as leaves both sides within ``count`` pixels or voxels."""
+    return min(max(shift, min(-0.5 - float(sides.min()), 0.0)), max(count - 0.5 - float(sides.max()), 0.0))
+
+
+def _settled(
+    before: tuple[float, float], after: tuple[float, float], moves: tuple[bool, bool], count: int
 ) -> tuple[float, float]:
-    low, high = float(sides[0]), float(sides[1])
-    first, last = -0.5, count - 0.5
-    if low_moves and high_moves:
-        whole = float(np.floor(shift + 0.5))
-        whole = min(max(whole, min(first - low, 0.0)), max(last - high, 0.0))
-        return low + whole, high + whole
-    if low_moves:
-        low = max(first, min(_face(low + shift), high - 1.0))
-    if high_moves:
-        high = min(last, max(_face(high + shift), low + 1.0))
+    """The sides along a voxel axis once those that a drag took from ``before`` to ``after`` lie on voxel faces."""
+    low, high = before
+    if all(moves):
+        low += float(np.floor(after[0] - low + 0.5))
+        return low, max(high + float(np.floor(after[1] - high + 0.5)), low + 1.0)
+    if moves[0]:
+        low = max(-0.5, min(_face(after[0]), high - 1.0))
+    if moves[1]:
+        high = min(count - 0.5, max(_face(after[1]), low + 1.0))
     return low, high
 
 

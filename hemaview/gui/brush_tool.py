@@ -23,29 +23,37 @@ def paint_stamp(
     end: tuple[float, float],
     radius_mm: float,
 ) -> None:
-    """Set the pixels of ``picture[row, column]`` whose centre is within ``radius_mm`` of the segment start-end.
+    """Set the voxels of ``picture[row, column]`` whose centre is within ``radius_mm`` of the segment start-end.
 
-    The positions are picture pixels. A disc smaller than a pixel still sets the pixel under the mouse.
+    ``picture`` is as ``view.voxels`` gives it, the positions are picture pixels. A disc smaller than a voxel still
+    sets the voxel under the mouse.
     """
     xv, yv = np.array(view.x_vector_mm), np.array(view.y_vector_mm)
     # The disc in pixels: how far a circle in mm reaches along rows and columns of a possibly sheared grid.
     reach_x, reach_y = np.linalg.norm(np.linalg.inv(np.stack([xv, yv], axis=1)), axis=1) * radius_mm
-    left = max(0, int(np.ceil(min(start[0], end[0]) - reach_x)))
-    right = min(view.columns - 1, int(np.floor(max(start[0], end[0]) + reach_x)))
-    top = max(0, int(np.ceil(min(start[1], end[1]) - reach_y)))
-    bottom = min(view.rows - 1, int(np.floor(max(start[1], end[1]) + reach_y)))
-    if right >= left and bottom >= top:
-        x = np.arange(left, right + 1)[None, :, None] - start[0]
-        y = np.arange(top, bottom + 1)[:, None, None] - start[1]
+    left, right = np.searchsorted(view.voxel_columns, _reached(start[0], end[0], reach_x))
+    top, bottom = np.searchsorted(view.voxel_rows, _reached(start[1], end[1], reach_y))
+    if right > left and bottom > top:
+        x = view.voxel_columns[left:right][None, :, None] - start[0]
+        y = view.voxel_rows[top:bottom][:, None, None] - start[1]
         away = x * xv + y * yv
         along = (end[0] - start[0]) * xv + (end[1] - start[1]) * yv
         length = float(along @ along)
         share = np.clip(away @ along / length, 0.0, 1.0) if length > 0 else np.zeros(away.shape[:2])
         distance = np.linalg.norm(away - share[..., None] * along, axis=-1)
-        picture[top : bottom + 1, left : right + 1] |= distance <= radius_mm
-    column, row = int(np.floor(end[0] + 0.5)), int(np.floor(end[1] + 0.5))
-    if 0 <= column < view.columns and 0 <= row < view.rows:
-        picture[row, column] = True
+        picture[top:bottom, left:right] |= distance <= radius_mm
+    if -0.5 <= end[0] < view.columns - 0.5 and -0.5 <= end[1] < view.rows - 0.5:
+        picture[_nearest(view.voxel_rows, end[1]), _nearest(view.voxel_columns, end[0])] = True
+
+
+def _reached(start: float, end: float, reach: float) -> tuple[float, float]:
+    """From where to where, the end left out, a stroke with this reach goes."""
+    return min(start, end) - reach, float(np.nextafter(max(start, end) + reach, np.inf))
+
+
+def _nearest(centres: NDArray[np.float64], position: float) -> int:
+    """The voxel whose extent, half-way to its neighbours, holds a picture position."""
+    return int(np.searchsorted((centres[1:] + centres[:-1]) / 2, position, side="right"))
 
 
 class BrushDrag:
@@ -73,7 +81,7 @@ class BrushDrag:
         shape[self._axis] = 1
         # ``_picture`` is the slice as it lies on the screen and shares its memory with the array-ordered page.
         self._page = np.zeros(shape, dtype=np.bool_)
-        self._picture = self._view.extract(self._page, 0)
+        self._picture = self._view.voxels(self._page, 0)
         self._last = picture(*start)
         self.move(*start)
 

@@ -94,10 +94,15 @@ def head_outline(volume: Volume) -> Mesh | None:
     head = np.stack([ndimage.binary_fill_holes(page) for page in head])
     if not 0.02 < head.mean() < 0.98:
         return None
-    # One empty voxel on every side, so that a head cut by the scan's border still has a closed outline.
-    padded = np.pad(head, 1)
-    affine = np.array(geometry.affine)
-    affine[:3, :3] *= steps
-    affine[:3, 3] -= affine[:3, :3].sum(axis=1)
-    depth, rows, columns = padded.shape
-    return mesh_from_mask(LabelMap(padded, Geometry.from_affine(affine, (columns, rows, depth))))
+    return mesh_from_mask(LabelMap(head, _every(geometry, steps)))
+
+
+def _every(geometry: Geometry, steps: list[int]) -> Geometry:
+    """The grid of every ``steps``-th voxel along i, j and k."""
+    columns, rows, depth = (-(-count // step) for count, step in zip(geometry.size, steps, strict=True))
+    places = geometry.slice_places_mm[:: steps[2]]
+    x, y, z = (length * step for length, step in zip(geometry.spacing, steps, strict=True))
+    if geometry.is_uneven:
+        z = float(places[-1]) / (depth - 1)
+    positions = tuple(float(place) for place in places) if geometry.is_uneven else None
+    return Geometry((columns, rows, depth), (x, y, z), geometry.origin, geometry.direction, positions)

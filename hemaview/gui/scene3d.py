@@ -18,6 +18,7 @@ from vtkmodules.vtkCommonDataModel import vtkImageData
 from vtkmodules.vtkRenderingCore import vtkTexture
 
 from hemaview.imaging import Geometry, Volume
+from hemaview.imaging.even_slices import EvenSlices
 from hemaview.imaging.windowing import Window, to_grey8
 from hemaview.segmentation.contract import BoxPrompt
 from hemaview.surface import Mesh
@@ -27,6 +28,8 @@ _AIR_GREY = 16
 _GHOST_OPACITY = 0.3
 _IN_FRONT = -100_000.0
 _MOST_TEXTURE = 512
+_TEXTURE_MM = 1.0
+"""How fine the texture is across unevenly spaced slices."""
 
 
 Bounds = tuple[NDArray[np.int_], NDArray[np.int_]]
@@ -46,10 +49,14 @@ class SceneColours:
 
 
 class _SlicePicture:
-    """One slice of the scan as a textured quadrilateral; ``axis`` is the voxel axis it lies across."""
+    """One slice of the scan as a textured quadrilateral; ``axis`` is the voxel axis it lies across.
 
-    def __init__(self, plotter: pv.BasePlotter, axis: int, colour: str) -> None:
+    ``even`` are the texture's steps where the quadrilateral cuts across unevenly spaced slices.
+    """
+
+    def __init__(self, plotter: pv.BasePlotter, axis: int, even: EvenSlices | None, colour: str) -> None:
         self.axis = axis
+        self._even = None if axis == 2 else even
         self._quad = pv.PolyData(np.zeros((4, 3)), faces=[4, 0, 1, 2, 3])
         self._quad.active_texture_coordinates = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=np.float32)
         self._image = vtkImageData()
@@ -81,7 +88,11 @@ class _SlicePicture:
         self._quad.points = points
         self._border.points = points
         page = np.moveaxis(volume.array, 2 - self.axis, 0)[index]
-        page = page[lower[down] : upper[down], lower[across] : upper[across]]
+        if self._even is not None:
+            source = self._even.source
+            page = page[source[(source >= lower[down]) & (source < upper[down])], lower[across] : upper[across]]
+        else:
+            page = page[lower[down] : upper[down], lower[across] : upper[across]]
         step = max(1, -(-max(page.shape) // _MOST_TEXTURE))
         grey = to_grey8(np.ascontiguousarray(page[::step, ::step]), window)
         pixels = np.empty((*grey.shape, 2), dtype=np.uint8)
@@ -143,8 +154,9 @@ class Scene3D:
                 np.clip(np.floor(np.asarray(upper)).astype(int) + 1, 1, size),
             )
             order = _lps_axes(volume.geometry)
+            even = EvenSlices.about(volume.geometry, _TEXTURE_MM) if volume.geometry.is_uneven else None
             for colour, axis in zip(self._colours.frames, order, strict=True):
-                self._slices.append(_SlicePicture(self._plotter, axis, colour))
+                self._slices.append(_SlicePicture(self._plotter, axis, even, colour))
             self.set_slices_visible(self.slices_visible)
 
     def set_cursor(self, ijk: ArrayLike, window: Window) -> None:

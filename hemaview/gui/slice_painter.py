@@ -184,7 +184,8 @@ class SliceLayers:
     ) -> None:
         if self._scan_stale or self._scan is None:
             assert state.volume is not None
-            pixels = grey_rgb32(view.extract(state.volume.array, index), state.window)
+            picture = view.extract(state.volume.array, index, smooth=state.smooth)
+            pixels = grey_rgb32(picture, state.window)
             self._scan = _Raster.of(pixels, QImage.Format.Format_RGB32)
             self._scan_stale = False
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, state.smooth)

@@ -35,6 +35,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from hemaview.gui.annotations import Probe, bottom_text_rect, probe_at
 from hemaview.gui.box_tool import ARROWS, BoxDrag, shown_boxes
 from hemaview.gui.gestures import Gesture
+from hemaview.gui.sight import Sight
 from hemaview.gui.slice_overlay import Scene, paint_overlay
 from hemaview.gui.slice_painter import SliceLayers
 from hemaview.gui.slice_slider import index_rises
@@ -42,7 +43,7 @@ from hemaview.gui.theme import COLOURS
 from hemaview.gui.tool_gestures import Site, Under, begin, in_hand, mouse_cursor, remove_item, tool_key, under_mouse
 from hemaview.gui.view_state import Region, Tool, ViewState
 from hemaview.gui.view_transform import ViewTransform
-from hemaview.imaging import Plane
+from hemaview.imaging import Geometry, Plane
 
 __all__ = ["Probe", "SliceView"]
 
@@ -80,6 +81,7 @@ class SliceView(QWidget):
         self._state = state
         self._layers = SliceLayers()
         self._transform: ViewTransform | None = None
+        self._geometry: Geometry | None = None
         self._fitted = True
         self._index = 0
         self._gesture: Gesture | None = None
@@ -150,14 +152,24 @@ class SliceView(QWidget):
     # The state changed
 
     def _on_volume(self) -> None:
+        sight = self._sight() if self._state.place_kept and not self._fitted else None
         self._gesture = None
         self._probe = None
         self._index = self._state.slice_index(self.plane)
+        self._geometry = self._state.geometry
         self._layers.scan_changed()
         self._layers.mask_changed()
         self.fit()
+        if sight is not None and self._transform is not None and self._geometry is not None:
+            self._place(sight.on(self._transform.view, self._geometry, self.width(), self.height()))
         self._on_tool()
         self._describe()
+
+    def _sight(self) -> Sight | None:
+        """What is looked at on the scan that was on display."""
+        if self._transform is None or self._geometry is None:
+            return None
+        return Sight.of(self._transform, self._geometry, self._index, self.width(), self.height())
 
     def _on_display(self) -> None:
         if self._transform is not None and self._transform.view is not self._state.view(self.plane):
@@ -339,8 +351,7 @@ class SliceView(QWidget):
     def _nudge(self, dx: int, dy: int) -> None:
         view = self._state.view(self.plane)
         if view is not None:
-            x, y, depth = view.index_to_pixel(self._state.cursor)
-            self._state.set_cursor(view.pixel_to_index(x + dx, y + dy, depth))
+            self._state.set_cursor(self._state.cursor + view.voxel_step(dx, dy))
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         """Show the focus ring."""

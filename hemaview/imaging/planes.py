@@ -1,18 +1,22 @@
 """The three orthogonal views of a grid: which voxel axes they show and how they lie on the screen.
 
-Views follow the voxel grid (no resampling, so what is seen is what is measured); each anatomical plane
-takes the voxel axis nearest to its normal. Screen coordinates are millimetres, x to the right, y down.
+Views follow the voxel grid, so what is seen is what is measured; each anatomical plane takes the voxel axis nearest
+to its normal. A picture's pixels are voxels, except where it cuts across unevenly spaced slices: there its pixels lie
+in even fine steps, so that distances on the screen are true. Screen coordinates are millimetres, x to the right, y
+down.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from itertools import permutations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hemaview.imaging.even_slices import EvenSlices
 from hemaview.imaging.geometry import AXIS_LETTERS, Geometry
 
 
@@ -39,6 +43,7 @@ class PlaneView:
     the index falls to the right / downwards. ``x_vector_mm``/``y_vector_mm`` are the screen steps
     (right, down) in mm of one pixel to the right and one pixel down; they are not at right angles on a
     tilted grid. ``left``, ``right``, ``top``, ``bottom`` are the R/L/A/P/I/S letters at the screen's edges.
+    ``even`` are the picture's steps along axis k where it cuts across unevenly spaced slices, else None.
     """
 
     plane: Plane
@@ -54,6 +59,7 @@ class PlaneView:
     top: str
     bottom: str
     size: tuple[int, int, int]
+    even: EvenSlices | None = None
 
     @property
     def slice_count(self) -> int:
@@ -63,17 +69,51 @@ class PlaneView:
     @property
     def columns(self) -> int:
         """Pixels across the picture."""
-        return self.size[self.x_axis]
+        return self._length(self.x_axis)
 
     @property
     def rows(self) -> int:
         """Pixels down the picture."""
-        return self.size[self.y_axis]
+        return self._length(self.y_axis)
 
-    def extract(self, array: NDArray, index: int) -> NDArray:
-        """The 2D picture ``[row, column]`` of slice ``index`` of ``array[k, j, i]``, as a view ready to paint."""
-        axis = 2 - self.slice_axis
-        plane: NDArray = np.moveaxis(array, axis, 0)[index]
+    def extract(self, array: NDArray, index: int, *, smooth: bool = False) -> NDArray:
+        """The 2D picture ``[row, column]`` of slice ``index`` of ``array[k, j, i]``, ready to paint.
+
+        A view of the array, except across unevenly spaced slices: there every pixel shows the slice that holds it,
+        or with ``smooth`` a float32 mixture of the two slices nearest to it.
+        """
+        if self.even is None:
+            return self.voxels(array, index)
+        plane: NDArray = np.moveaxis(array, 2 - self.slice_axis, 0)[index]
+        return self._turned(self.even.mixed(plane) if smooth else plane[self.even.source])
+
+    def voxels(self, array: NDArray, index: int) -> NDArray:
+        """The voxels of slice ``index`` of ``array[k, j, i]`` in the order of the picture's rows and columns, a view.
+
+        Their centres lie at ``voxel_rows`` and ``voxel_columns`` of the picture.
+        """
+        return self._turned(np.moveaxis(array, 2 - self.slice_axis, 0)[index])
+
+    @cached_property
+    def voxel_columns(self) -> NDArray[np.float64]:
+        """Rising picture x of the voxel centres. Treat as read-only."""
+        return self._centres(self.x_axis, self.flip_x)
+
+    @cached_property
+    def voxel_rows(self) -> NDArray[np.float64]:
+        """Rising picture y of the voxel centres. Treat as read-only."""
+        return self._centres(self.y_axis, self.flip_y)
+
+    def _centres(self, axis: int, flip: bool) -> NDArray[np.float64]:
+        if self.even is None or axis != 2:
+            return np.arange(self.size[axis], dtype=np.float64)
+        return self.even.count - 1 - self.even.centres[::-1] if flip else self.even.centres
+
+    def _length(self, axis: int) -> int:
+        return self.even.count if self.even is not None and axis == 2 else self.size[axis]
+
+    def _turned(self, plane: NDArray) -> NDArray:
+        """A page whose axes are in array order as it lies on the screen."""
         remaining = [a for a in (2, 1, 0) if a != self.slice_axis]
         if remaining != [self.y_axis, self.x_axis]:
             plane = plane.T
@@ -94,11 +134,16 @@ class PlaneView:
         out[..., self.x_axis] = self.columns - 1 - x if self.flip_x else x
         out[..., self.y_axis] = self.rows - 1 - y if self.flip_y else y
         out[..., self.slice_axis] = index
+        if self.even is not None:
+            out[..., 2] = self.even.to_own(out[..., 2])
         return out
 
     def index_to_pixel(self, ijk: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Picture x, y and slice position of voxel indices ``(..., 3)``; inverse of ``pixel_to_index``."""
         ijk = np.asarray(ijk, dtype=np.float64)
+        if self.even is not None:
+            ijk = ijk.copy()
+            ijk[..., 2] = self.even.from_own(ijk[..., 2])
         x = ijk[..., self.x_axis]
         y = ijk[..., self.y_axis]
         return (
@@ -106,6 +151,13 @@ class PlaneView:
             self.rows - 1 - y if self.flip_y else y,
             ijk[..., self.slice_axis],
         )
+
+    def voxel_step(self, right: int, down: int) -> NDArray[np.float64]:
+        """(3,) change of the voxel index (i, j, k) that moves so many voxels to the right and down the screen."""
+        step = np.zeros(3)
+        step[self.x_axis] = -right if self.flip_x else right
+        step[self.y_axis] = -down if self.flip_y else down
+        return step
 
 
 def plane_view(geometry: Geometry, plane: Plane, *, radiological: bool = True) -> PlaneView:
@@ -120,8 +172,13 @@ def plane_view(geometry: Geometry, plane: Plane, *, radiological: bool = True) -
     y_axis = _grid_axes(geometry)[down_lps]
     x_sign = right_sign if axes[right_lps, x_axis] >= 0 else -right_sign
     y_sign = down_sign if axes[down_lps, y_axis] >= 0 else -down_sign
-    step_x = axes[:, x_axis] * geometry.spacing[x_axis] * x_sign
-    step_y = axes[:, y_axis] * geometry.spacing[y_axis] * y_sign
+    even = None
+    if geometry.is_uneven and slice_axis != 2:
+        # As fine as the pixels the other way.
+        even = EvenSlices.about(geometry, geometry.spacing[x_axis if y_axis == 2 else y_axis])
+    lengths = [*geometry.spacing[:2], geometry.spacing[2] if even is None else even.step_mm]
+    step_x = axes[:, x_axis] * lengths[x_axis] * x_sign
+    step_y = axes[:, y_axis] * lengths[y_axis] * y_sign
     # Screen frame in the plane: x along the picture's rows, y at right angles to it towards the bottom.
     across = step_x / np.linalg.norm(step_x)
     down = step_y - np.dot(step_y, across) * across
@@ -144,6 +201,7 @@ def plane_view(geometry: Geometry, plane: Plane, *, radiological: bool = True) -
         top=top_letter,
         bottom=bottom_letter,
         size=geometry.size,
+        even=even,
     )
 
 

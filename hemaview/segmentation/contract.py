@@ -45,11 +45,13 @@ class BoxPrompt:
         """
         low = np.array(lower, dtype=np.float64)
         high = np.array(upper, dtype=np.float64)
-        spacing = np.asarray(geometry.spacing)
-        sides = np.delete(np.abs(high - low) * spacing, slice_axis)
-        half = max(0.5, float(sides.mean()) / spacing[slice_axis] / 2)
-        low[slice_axis] = max(-0.5, index - half)
-        high[slice_axis] = min(geometry.size[slice_axis] - 0.5, index + half)
+        low[slice_axis] = high[slice_axis] = index
+        ways = geometry.index_to_mm(np.array([low, high]))
+        half = float(np.delete(np.abs(ways[1] - ways[0]), slice_axis).mean()) / 2
+        ways[:, slice_axis] += (-half, half)
+        first, last = geometry.mm_to_index(ways)[:, slice_axis]
+        low[slice_axis] = max(-0.5, min(index - 0.5, first))
+        high[slice_axis] = min(geometry.size[slice_axis] - 0.5, max(index + 0.5, last))
         closed = cls.from_index_bounds(geometry, low, high)
         return cls(closed.corner_a, closed.corner_b, slice_axis)
 

@@ -46,9 +46,14 @@ AXES = {
 }
 
 
+UNEVEN_MM = (0, 2.5, 5, 7.5, 10, 12.5, 15, 20, 25, 30, 35, 40, 45, 49, 53, 57, 61, 65, 69, 76)
+"""Where the slices lie on the grids called uneven; their mean step is that of the others."""
+
+
 def grid(name: str) -> Geometry:
-    """A small anisotropic grid whose axes lie as ``AXES`` says."""
-    return Geometry(SIZE, SPACING, ORIGIN, tuple(AXES[name].ravel()))
+    """A small anisotropic grid whose axes lie as ``AXES`` says, "uneven" with slices of several thicknesses."""
+    axes = AXES[name.removeprefix("uneven ")]
+    return Geometry(SIZE, SPACING, ORIGIN, tuple(axes.ravel()), UNEVEN_MM if name.startswith("uneven") else None)
 
 
 def scan_on(geometry: Geometry, modality: Modality = Modality.MR) -> Volume:
@@ -152,7 +157,7 @@ def viewers(qtbot):
     return build
 
 
-@pytest.fixture(params=list(AXES))
+@pytest.fixture(params=[*AXES, "uneven LPS", "uneven feet first", "uneven sagittal", "uneven tilted gantry"])
 def crooked(request) -> Volume:
     """A scan on each kind of grid in turn."""
     return scan_on(grid(request.param))
