@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hemaview.imaging import Volume
+from hemaview.imaging.scan_advice import scan_advice
 from hemaview.imaging.windowing import Window, auto_window
 
 Region = tuple[slice, slice, slice]
@@ -19,11 +20,15 @@ _AIR_BELOW_HU = -500.0
 
 @dataclass(frozen=True, eq=False)
 class ScanLooks:
-    """What a viewer needs of a scan before it can show it: see ``content_bounds``, ``value_range``, ``auto_window``."""
+    """What a viewer needs of a scan before it can show it: see ``content_bounds``, ``value_range``, ``auto_window``.
+
+    ``advice`` are the sentences of ``scan_advice``.
+    """
 
     content: tuple[NDArray[np.float64], NDArray[np.float64]]
     value_range: tuple[float, float]
     window: Window
+    advice: tuple[str, ...]
 
 
 _known: WeakKeyDictionary[Volume, ScanLooks] = WeakKeyDictionary()
@@ -33,7 +38,9 @@ def scan_looks(volume: Volume) -> ScanLooks:
     """Measured once per scan; who reads a scan asks first, in its own thread, so that the window need not."""
     looks = _known.get(volume)
     if looks is None:
-        looks = _known[volume] = ScanLooks(content_bounds(volume), value_range(volume), auto_window(volume))
+        looks = _known[volume] = ScanLooks(
+            content_bounds(volume), value_range(volume), auto_window(volume), scan_advice(volume)
+        )
     return looks
 
 

@@ -8,7 +8,6 @@ shown. Viewers read it, change what belongs to looking (cursor, window) and show
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from PySide6.QtCore import QObject, Signal
 
 from hemaview.gui.aim import Aim
+from hemaview.gui.overlay_style import MaskPatch, OverlayStyle
 from hemaview.gui.scan_content import Region, mask_extent, scan_looks
 from hemaview.imaging import Geometry, LabelMap, Plane, PlaneView, Volume, plane_view
 from hemaview.imaging.windowing import Window
@@ -40,24 +40,6 @@ class Tool(StrEnum):
     POINTS = "points"
     BRUSH = "brush"
     ERASER = "eraser"
-
-
-@dataclass(frozen=True)
-class OverlayStyle:
-    """How the mask is laid over the scan; ``opacity`` of the fill is 0 to 1."""
-
-    visible: bool = True
-    opacity: float = 0.35
-    outline: bool = True
-    fill: bool = True
-
-
-@dataclass(frozen=True, eq=False)
-class MaskPatch:
-    """Voxels that stand in for the mask's while a stroke is painted: ``values[k, j, i]`` over ``region``."""
-
-    region: Region
-    values: NDArray[np.bool_]
 
 
 class ViewState(QObject):
@@ -88,6 +70,7 @@ class ViewState(QObject):
         self._value_range = (0.0, 1.0)
         self._views: dict[tuple[Plane, bool], PlaneView] = {}
         self._cursor = (0.0, 0.0, 0.0)
+        self._place_kept = False
         self._window = Window(0.0, 1.0)
         self._overlay = OverlayStyle()
         self._tool = Tool.CROSSHAIR
@@ -116,10 +99,13 @@ class ViewState(QObject):
         """The grid of the scan on display."""
         return self._volume.geometry if self._volume is not None else None
 
-    def set_volume(self, volume: Volume | None, window: Window | None = None) -> None:
-        """Show another scan: mask, preview, prompt and measurement are cleared, the cursor goes to the head's middle.
+    def set_volume(
+        self, volume: Volume | None, window: Window | None = None, place: NDArray[np.float64] | None = None
+    ) -> None:
+        """Show another scan: mask, preview, prompt and measurement are cleared.
 
-        ``window`` defaults to the automatic one.
+        ``window`` defaults to the automatic one. The cursor goes to ``place`` (LPS mm) where the scan holds it, else to
+        the head's middle.
         """
         if volume is self._volume:
             return
@@ -133,17 +119,28 @@ class ViewState(QObject):
             looks = scan_looks(volume)
             self._content = looks.content
             self._value_range = looks.value_range
-            lower, upper = self._content
-            self._cursor = self._inside(np.round((lower + upper) / 2))
+            self._place_cursor(volume.geometry, place)
             self._window = window if window is not None else looks.window
         else:
             self._content = None
+            self._place_kept = False
             self._cursor = (0.0, 0.0, 0.0)
         for signal in (self.volume_changed, self.window_changed, self.cursor_changed, self.mask_changed):
             signal.emit()
         for signal in (self.preview_changed, self.stroke_changed, self.prompt_changed, self.tada_changed):
             signal.emit()
         self.review_changed.emit()
+
+    def _place_cursor(self, geometry: Geometry, place: NDArray[np.float64] | None) -> None:
+        index = np.full(3, -1.0) if place is None else geometry.lps_to_index(place)
+        self._place_kept = bool(np.all((index >= -0.5) & (index <= np.asarray(geometry.size) - 0.5)))
+        assert self._content is not None
+        self._cursor = self._inside(index if self._place_kept else np.round(sum(self._content) / 2))
+
+    @property
+    def place_kept(self) -> bool:
+        """Whether the scan on display took the crosshair over from the one before."""
+        return self._place_kept
 
     @property
     def content(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:

@@ -21,13 +21,14 @@ from hemaview.gui.derivation import Derivation
 from hemaview.gui.engine_choice import EngineChoice, EngineSource, keep_choice, read_choice
 from hemaview.gui.opening import Opening
 from hemaview.gui.prompt_flow import PromptFlow
+from hemaview.gui.scan_memory import ScanMemory
 from hemaview.gui.segmentation_run import SegmentationRun
 from hemaview.gui.session import SessionMark
 from hemaview.gui.slice_review import SliceReview
 from hemaview.gui.task_thread import Report, Task, TaskQueue
 from hemaview.gui.view_state import ViewState
 from hemaview.imaging import Volume
-from hemaview.imaging.windowing import Window
+from hemaview.imaging.sequence import Sequence as ScanKind
 from hemaview.segmentation.contract import BoxPrompt, EngineInfo, Segmentation
 from hemaview.surface import PrintReport
 from hemaview.volumetry import Reading, TadaMeasurement
@@ -35,6 +36,11 @@ from hemaview.volumetry import Reading, TadaMeasurement
 _log = logging.getLogger(__name__)
 
 NOTHING_FOUND = "Nothing was found here; draw a box closer round the haematoma or paint with the brush."
+
+CARRIED = (
+    "The mask lies here by patient coordinates alone, right only if the head did not move; it is for looking at and is "
+    "not measured."
+)
 
 
 class Workflow(QObject):
@@ -67,9 +73,8 @@ class Workflow(QObject):
         self._case: Case | None = None
         self._disconnect: Callable[[], None] | None = None
         self._mark = SessionMark(case_root)
-        self._windows: dict[str, Window] = {}
+        self._memory = ScanMemory(state)
         self._shown: Volume | None = None
-        self._shown_id = ""
         self._when_ready: BoxPrompt | None = None
         self._wanted: EngineChoice | None = None
 
@@ -144,7 +149,23 @@ class Workflow(QObject):
             self.segmentation.cancel()
             self.attempt(lambda case: case.set_active_scan(scan_id))
 
+    def set_sequence(self, scan_id: str, sequence: ScanKind | None) -> None:
+        """Say what kind of scan one of the case's is; None goes back to the guess."""
+        if self._case is not None and self._case.active_scan is not None and self._case.active_scan.id == scan_id:
+            # What runs was asked with the pixels prepared for the other kind.
+            self.segmentation.cancel()
+        self.attempt(lambda case: case.set_sequence(scan_id, sequence))
+
     # Prompting and editing
+
+    def carry_mask(self, from_scan: str) -> None:
+        """Lay the mask of another scan on the one on display, to look at."""
+        scan = self._case.active_scan if self._case is not None else None
+        if scan is None:
+            return
+        self.segmentation.cancel()
+        if self.attempt(lambda case: case.carry_mask(from_scan, scan.id)):
+            self.message.emit("warning", CARRIED)
 
     def undo(self) -> None:
         """Take the last step back, or stop the segmentation under way together with its box."""
@@ -217,7 +238,7 @@ class Workflow(QObject):
         self._release_case()
         self._case = case
         self._shown = None
-        self._windows.clear()
+        self._memory.forget()
         self._disconnect = case.changed.connect(self._on_case_change)
         self._mark.set(case.directory)
         self.case_changed.emit()
@@ -254,21 +275,22 @@ class Workflow(QObject):
         if scan.problem is not None:
             self.message.emit("error", scan.problem)
         if scan.volume is not self._shown or scan.volume is None:
-            if self._shown is not None:
-                self._windows[self._shown_id] = self.state.window
-            self._shown, self._shown_id = scan.volume, scan.id
-            self.state.set_volume(None)
-            if scan.volume is not None:
-                self.state.set_volume(scan.volume, self._windows.get(scan.id))
+            self._shown = scan.volume
+            stays = self._memory.show(scan.id, scan.volume)
             self._derivation.outline(scan.volume)
-            if scan.volume is not None and case.mask is not None and (bounds := case.mask.bounds()) is not None:
-                k, j, i = ((s.start + s.stop - 1) / 2 for s in bounds)
-                self.state.set_cursor(np.round((i, j, k)))
+            if not stays:
+                self._go_to_mask(case)
         if scan.volume is not None:
             self.state.set_mask(case.mask)
             self.state.set_prompt(case.prompt)
             self._review()
         self._derivation.measure(case.snapshot())
+
+    def _go_to_mask(self, case: Case) -> None:
+        bounds = None if case.mask is None else case.mask.bounds()
+        if self._shown is not None and bounds is not None:
+            k, j, i = ((s.start + s.stop - 1) / 2 for s in bounds)
+            self.state.set_cursor(np.round((i, j, k)))
 
     def _on_case_change(self, change: CaseChange) -> None:
         case = self._case
