@@ -34,7 +34,8 @@ class ActionSpec:
 
 SPECS: tuple[ActionSpec, ...] = (
     ActionSpec("open", "File", "Open scan…", ("Ctrl+O",), "open", "Open a NIfTI, NRRD, MetaImage, DICOM or zip file"),
-    ActionSpec("open_folder", "File", "Open DICOM folder…", ("Ctrl+Shift+O",), "open"),
+    ActionSpec("open_folder", "File", "Open folder or CD…", ("Ctrl+Shift+O",), "open", "Look through it for scans"),
+    ActionSpec("browse", "File", "Choose among the scans found…", ("Ctrl+Shift+B",), "browse", "In the last folder"),
     ActionSpec("add_scan", "File", "Add scan to this case…", ("Ctrl+Alt+O",), "add-scan", needs="case"),
     ActionSpec("sample", "File", "Open sample phantom", (), "sample", "An MR head with an artificial haematoma"),
     ActionSpec("close_case", "File", "Close case", ("Ctrl+W",), "close", needs="case"),

@@ -13,10 +13,7 @@ from hemaview.case.headless import write_results
 from hemaview.errors import ExportError
 from hemaview.gui.workflow import Workflow
 
-SCAN_FILTER = (
-    "Scans (*.nii *.nii.gz *.hdr *.img *.nrrd *.nhdr *.mha *.mhd *.dcm *.ima *.zip);;"
-    "All files, for DICOM without a suffix (*)"
-)
+_DICOM_SUFFIXES = (".dcm", ".ima", ".zip")
 MASK_FILTER = "Masks (*.nii *.nii.gz *.nrrd *.mha);;All files (*)"
 
 
@@ -30,18 +27,25 @@ class FileDialogs:
 
     def open_scan(self) -> None:
         """Open one or several files as a new case."""
-        names, _ = QFileDialog.getOpenFileNames(self._window, "Open scan", self._folder, SCAN_FILTER)
-        self._open([Path(name) for name in names])
+        self._workflow.opening.open_paths(self.ask_files(self._window))
 
     def open_folder(self) -> None:
-        """Open a DICOM folder as a new case."""
-        name = QFileDialog.getExistingDirectory(self._window, "Open DICOM folder", self._folder)
-        self._open([Path(name)] if name else [])
+        """Look through a folder or CD and open what is wanted of it as a new case."""
+        self._workflow.opening.open_paths(self.ask_folder(self._window))
 
     def add_scan(self) -> None:
         """Add files to the open case."""
-        names, _ = QFileDialog.getOpenFileNames(self._window, "Add scan to this case", self._folder, SCAN_FILTER)
-        self._open([Path(name) for name in names], add=True)
+        self._workflow.opening.open_paths(self.ask_files(self._window, "Add scan to this case"), add=True)
+
+    def ask_files(self, over: QWidget, title: str = "Open scan") -> list[Path]:
+        """Ask for files; empty when the user thought better of it. ``over`` is the window that asks."""
+        names, _ = QFileDialog.getOpenFileNames(over, title, self._folder, scan_filter())
+        return self._remembered([Path(name) for name in names])
+
+    def ask_folder(self, over: QWidget) -> list[Path]:
+        """Ask for a folder; empty when the user thought better of it."""
+        name = QFileDialog.getExistingDirectory(over, "Open folder or CD", self._folder)
+        return self._remembered([Path(name)] if name else [])
 
     def import_mask(self) -> None:
         """Replace the mask by one from a file."""
@@ -87,10 +91,10 @@ class FileDialogs:
             save(path)
         return path
 
-    def _open(self, paths: list[Path], *, add: bool = False) -> None:
+    def _remembered(self, paths: list[Path]) -> list[Path]:
         if paths:
             self._folder = str(paths[0].parent)
-            self._workflow.opening.open_paths(paths, add=add)
+        return paths
 
     def _export(self, title: str, name: str, kind: str, write: Callable[[Snapshot, Path], Any]) -> None:
         path = self._ask_name(title, name, kind)
@@ -112,3 +116,12 @@ class FileDialogs:
         case = self._workflow.case
         scan = case.active_scan if case is not None else None
         return "" if scan is None else str(scan.path.parent)
+
+
+def scan_filter() -> str:
+    """What the file dialog offers: every suffix that a reader knows, and any file, because DICOM often has none."""
+    # The readers load large libraries; they come with the first dialog, not with the window.
+    from hemaview.imaging.reading.formats import VOLUME_SUFFIXES
+
+    patterns = " ".join(f"*{suffix}" for suffix in (*VOLUME_SUFFIXES, *_DICOM_SUFFIXES))
+    return f"Scans ({patterns} DICOMDIR);;All files, for DICOM without a suffix (*)"

@@ -18,7 +18,9 @@ _SIZES = (16, 20, 24, 32, 48)
 def icon(name: str, colour: str = COLOURS.text) -> QIcon:
     """The icon ``name`` in ``colour`` (greyed when disabled); an empty icon when its file is missing."""
     result = QIcon()
-    for mode, tint in ((QIcon.Mode.Normal, colour), (QIcon.Mode.Disabled, COLOURS.border_strong)):
+    modes = QIcon.Mode
+    # Without a picture of its own the style would tint that of a selected row.
+    for mode, tint in ((modes.Normal, colour), (modes.Selected, colour), (modes.Disabled, COLOURS.border_strong)):
         source = _source(name, tint)
         if source is None:
             continue

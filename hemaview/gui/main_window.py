@@ -24,6 +24,7 @@ from hemaview.errors import ExportError
 from hemaview.gui.about_dialog import AboutDialog
 from hemaview.gui.actions import TOOL_ACTIONS, Actions
 from hemaview.gui.answer_panel import AnswerPanel
+from hemaview.gui.browsing import Browsing
 from hemaview.gui.command_palette import CommandPalette
 from hemaview.gui.display_panel import DisplayPanel
 from hemaview.gui.engine_choice import EngineSource, load_choice
@@ -71,6 +72,7 @@ class MainWindow(QMainWindow):
         self.state = ViewState(self)
         self.workflow = Workflow(case_root, engine_source, self.state, self)
         self._files = FileDialogs(self, self.workflow)
+        self.browsing = Browsing(self, self.workflow, self._files)
         self.models = ModelDialogs(self, self.workflow)
         self.actions_table = Actions(self)
         self.grid = ViewerGrid(self.state, self)
@@ -133,7 +135,8 @@ class MainWindow(QMainWindow):
     @property
     def is_settled(self) -> bool:
         """Whether nothing is being loaded, computed or drawn any more."""
-        return not self.workflow.is_busy and (self.case is None or self.grid.space.is_settled)
+        waits = self.workflow.is_busy or not self.browsing.is_settled
+        return not waits and (self.case is None or self.grid.space.is_settled)
 
     def settle(self, timeout_s: float = 120.0) -> bool:
         """Let the window work until it is settled or the time is up; returns whether it is settled."""
@@ -180,6 +183,7 @@ class MainWindow(QMainWindow):
             return
         self.hide()
         self.models.close()
+        self.browsing.close()
         self.workflow.close()
         self.grid.space.close_scene()
         super().closeEvent(event)
@@ -262,6 +266,7 @@ class MainWindow(QMainWindow):
         handlers: dict[str, Any] = {
             "open": self._files.open_scan,
             "open_folder": self._files.open_folder,
+            "browse": self.browsing.show_again,
             "add_scan": self._files.add_scan,
             "sample": flow.opening.open_sample,
             "close_case": flow.close_case,

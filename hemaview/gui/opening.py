@@ -3,53 +3,77 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Signal
 
 from hemaview.case import Case
 from hemaview.case.sample import load_sample
 from hemaview.errors import HemaviewError
 from hemaview.gui.scan_content import scan_looks
-from hemaview.gui.scan_reading import ReadScan, ScansRead, read_scans
+from hemaview.gui.scan_reading import Found, ScansRead, Wanted, find_scans, read_scans
 from hemaview.gui.task_thread import Report, Task
 
 if TYPE_CHECKING:
     from hemaview.gui.workflow import Workflow
+    from hemaview.imaging.catalogue import Catalogue, SeriesItem
 
 CASE_JOURNAL = "journal.jsonl"
 
 
 class Opening(QObject):
-    """The part of the workflow that opens; what is opened last is what the user sees."""
+    """The part of the workflow that opens; what is opened last is what the user sees.
+
+    While a place is looked through for scans, ``counted(where, files looked at, files in all)`` tells how far that is.
+    ``choice_found(Catalogue, add)`` asks which of several series are wanted; ``ended(sentence)`` follows whatever else
+    came of it, with what went wrong or nothing.
+    """
+
+    counted = Signal(str, int, int)
+    choice_found = Signal(object, bool)
+    ended = Signal(str)
 
     def __init__(self, workflow: Workflow) -> None:
         super().__init__(workflow)
         self._flow = workflow
+        self.catalogue: Catalogue | None = None
 
     def open_paths(self, paths: Sequence[Path], *, add: bool = False, then: Callable[[], None] | None = None) -> None:
-        """Open scans as a new case, or add them to the open one; a case folder is reopened."""
+        """Open scans as a new case, or add them to the open one; a case folder is reopened.
+
+        Where there is more than one scan to choose from, ``choice_found`` follows instead.
+        """
         paths = [Path(p) for p in paths]
         if not paths:
             return
         if len(paths) == 1 and (paths[0] / CASE_JOURNAL).is_file():
             self.open_case(paths[0])
             return
-        label = f"Opening {paths[0].name}" if len(paths) == 1 else f"Opening {len(paths)} scans"
+        where = paths[0].name or str(paths[0]) if len(paths) == 1 else f"{len(paths)} files"
 
-        def opened(found: ScansRead) -> None:
-            if not self._take_scans(found.scans, add=add):
+        def opened(found: Found) -> None:
+            self.catalogue = found.catalogue
+            if found.scans is None:
+                self.choice_found.emit(found.catalogue, add)
                 return
-            for note in found.scans[0].volume.notes[:1]:
-                self._flow.message.emit("info", note)
-            if found.problems:
-                self._flow.message.emit("error", found.problems[0])
-            if then is not None:
+            self.ended.emit("")
+            if self._take_scans(found.scans, add=add, hint=found.others_hint) and then is not None:
                 then()
 
-        self._flow.tasks.run(Task(label, lambda report: read_scans(paths, report), opened, replaceable=True))
+        counted = partial(self.counted.emit, where)
+        self._run(f"Opening {where}", lambda report: find_scans(paths, report, counted), opened)
+
+    def open_series(self, items: Sequence[SeriesItem], *, add: bool = False) -> None:
+        """Open series of a catalogue as a new case, or add them to the open one; the first is shown."""
+        wanted = [Wanted.of(item) for item in items]
+        label = f"Opening {items[0].summary.label}" if len(items) == 1 else f"Opening {len(items)} scans"
+        self._run(label, lambda report: read_scans(wanted, report), lambda found: self._take_scans(found, add=add))
+
+    def _run(self, label: str, work: Callable[[Report], Any], then: Callable[[Any], object]) -> None:
+        self._flow.tasks.run(Task(label, work, then, self.ended.emit, replaceable=True))
 
     def open_case(self, directory: Path, *, interrupted: bool = False) -> None:
         """Reopen a case; ``interrupted`` says that it was open when the program ended without closing it."""
@@ -88,15 +112,16 @@ class Opening(QObject):
 
         self.open_paths([sample.scan], then=draw)
 
-    def _take_scans(self, scans: Sequence[ReadScan], *, add: bool) -> bool:
+    def _take_scans(self, found: ScansRead, *, add: bool, hint: str = "") -> bool:
+        """Put what was read into a case and show the first; a refusal becomes a message. Returns whether it was."""
         case = self._flow.case if add else None
+        fresh = case is None
         try:
-            fresh = case is None
             if case is None:
                 case = Case.create(self._flow.case_root)
-            for scan in scans:
+            for scan in found.scans:
                 case.add_scan(scan.path, scan.volume, series_uid=scan.series_uid, digest=scan.digest)
-            case.set_active_scan(case.scans[-len(scans)].id)
+            case.set_active_scan(case.scans[-len(found.scans)].id)
         except HemaviewError as error:
             self._flow.message.emit("error", str(error))
             if fresh and case is not None:
@@ -104,6 +129,10 @@ class Opening(QObject):
             return False
         if fresh:
             self._flow.show_case(case)
+        for sentence in (hint, *found.scans[0].volume.notes)[not hint :][:1]:
+            self._flow.message.emit("info", sentence)
+        for sentence in found.problems[:1]:
+            self._flow.message.emit("error", sentence)
         return True
 
 

@@ -16,7 +16,7 @@ from hemaview.gui.theme import COLOURS, GAP, MARGIN
 NOTICE = "For research use only. Not a medical device."
 
 _STEPS = (
-    ("Open a head scan", "Drop a file or DICOM folder on this window: DICOM, zip, NIfTI, NRRD or MetaImage."),
+    ("Open a head scan", "Drop a folder, CD, zip or file on this window: DICOM, NIfTI, NRRD, MetaImage and more."),
     ("Draw a box round the haematoma", "Scroll to it, press B and drag. The 3D mask grows from that slice."),
     ("Read the volume, print the model", "Three volumes side by side; adjust the box or paint, then export the STL."),
 )
@@ -127,7 +127,7 @@ class StartPage(QWidget):
         layout.setSpacing(GAP)
         entries = (
             ("Open scan…", "open", "primary", self.open_requested),
-            ("Open DICOM folder…", "open", "", self.folder_requested),
+            ("Open folder or CD…", "open", "", self.folder_requested),
             ("Open sample phantom", "sample", "", self.sample_requested),
         )
         for text, name, kind, signal in entries:

@@ -29,7 +29,7 @@ class Task:
 
     label: str
     work: Callable[[Report], Any]
-    then: Callable[[Any], None]
+    then: Callable[[Any], object]
     otherwise: Callable[[str], None] | None = None
     replaceable: bool = False
 

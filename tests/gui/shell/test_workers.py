@@ -11,7 +11,7 @@ from PySide6.QtCore import Signal
 from hemaview.errors import ScanError
 from hemaview.gui.derived_worker import head_outline
 from hemaview.gui.newest_wins import NewestWinsThread
-from hemaview.gui.scan_reading import read_scans
+from hemaview.gui.scan_reading import Wanted, find_scans, read_scans
 from hemaview.gui.task_thread import Task, TaskQueue, TaskThread
 from hemaview.imaging import Geometry, Volume
 
@@ -140,13 +140,27 @@ def test_a_scan_without_a_head_has_no_outline():
     assert head_outline(Volume(np.full((2, 30, 30), 5, dtype=np.int16), Geometry((30, 30, 2), (1.0, 1.0, 5.0)))) is None
 
 
-def test_every_series_of_a_folder_is_read_the_largest_first(shared_data):
+def test_a_zip_with_one_series_to_measure_among_others_opens_that_one(shared_data):
     archive = shared_data / "dicom_series" / "philips_ct_phantom_multiseries_dicomdir.zip"
+    seen, counts = [], []
+    found = find_scans([archive], seen.append, lambda done, total: counts.append((done, total)))
+    (scan,) = found.scans.scans
+    assert scan.volume.geometry.size == (512, 512, 28)
+    assert "only this one" in found.others_hint
+    assert seen == sorted(seen)
+    assert counts[-1][0] == counts[-1][1] > 30
+
+
+def test_a_folder_with_several_series_to_measure_leaves_the_choice(shared_data):
+    folder = shared_data / "dicom_series"
+    names = ("ge_hispeed_ct_head_tilt.zip", "philips_ct_phantom_multiseries_dicomdir.zip")
+    found = find_scans([folder / name for name in names], lambda share: None, lambda done, total: None)
+    assert found.scans is None
+    wanted = [Wanted.of(item) for item in found.catalogue if item.summary.measurable]
     seen = []
-    read = read_scans([archive], seen.append)
-    sizes = [scan.volume.array.size for scan in read.scans]
-    assert sizes == sorted(sizes, reverse=True)
-    assert len({scan.series_uid for scan in read.scans}) == len(read.scans)
+    read = read_scans(wanted, seen.append)
+    assert [scan.path.name for scan in read.scans] == sorted(names)
+    assert read.problems == ()
     assert seen == sorted(seen)
 
 

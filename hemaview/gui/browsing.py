@@ -1,0 +1,135 @@
+"""When the browser of found scans appears, and what its answers lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QTimer
+from PySide6.QtWidgets import QWidget
+
+from hemaview.gui.file_dialogs import FileDialogs
+from hemaview.gui.workflow import Workflow
+
+if TYPE_CHECKING:
+    # The browser loads the readers' libraries; it comes with the first folder, not with the window.
+    from hemaview.gui.import_browser import ImportBrowser
+    from hemaview.imaging.catalogue import Catalogue, SeriesItem
+
+_PATIENCE_MS = 600
+
+
+class Browsing(QObject):
+    """Joins the window's opening flow with one ``ImportBrowser``, made when it is first needed.
+
+    A search that takes longer than a moment is shown in the browser with its count and a way to cancel it; a quick
+    one that leaves nothing to choose never brings the browser up.
+    """
+
+    def __init__(self, window: QWidget, workflow: Workflow, files: FileDialogs) -> None:
+        super().__init__(window)
+        self._window = window
+        self._flow = workflow
+        self._files = files
+        self._browser: ImportBrowser | None = None
+        self._adding = False
+        self._patience = QTimer(self)
+        self._patience.setSingleShot(True)
+        self._patience.setInterval(_PATIENCE_MS)
+        self._patience.timeout.connect(self._show_search)
+        self._where = ""
+        opening = workflow.opening
+        opening.counted.connect(self._on_counted)
+        opening.choice_found.connect(self._on_choice)
+        opening.ended.connect(self._on_ended)
+
+    @property
+    def browser(self) -> ImportBrowser:
+        """The window's browser."""
+        if self._browser is None:
+            self._browser = self._made()
+        return self._browser
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the browser, if there is one, has nothing left to read."""
+        return self._browser is None or self._browser.is_settled
+
+    def show_again(self) -> None:
+        """Show what was found last, or ask where to look."""
+        catalogue = self._flow.opening.catalogue
+        if catalogue is None:
+            self._adding = False
+            self.browser.show_empty()
+            self.browser.open()
+        else:
+            self._on_choice(catalogue, self._flow.case is not None)
+
+    def close(self) -> None:
+        """Stop what the browser reads; called before the window goes."""
+        self._patience.stop()
+        if self._browser is not None:
+            self._browser.close_down()
+
+    def _made(self) -> ImportBrowser:
+        from hemaview.gui.import_browser import ImportBrowser
+
+        browser = ImportBrowser(self._window)
+        browser.chosen.connect(self._open)
+        browser.dropped.connect(self._look)
+        browser.folder_requested.connect(lambda: self._look(self._files.ask_folder(browser)))
+        browser.files_requested.connect(lambda: self._look(self._files.ask_files(browser)))
+        browser.cancelled.connect(self._cancel)
+        return browser
+
+    # What the flow tells
+
+    def _on_counted(self, where: str, done: int, total: int) -> None:
+        if not self._flow.tasks.is_busy:
+            return
+        if where != self._where:
+            self._where = where
+            self._patience.start()
+        if self._browser is not None:
+            self._browser.scanning.show_count(done, total)
+
+    def _show_search(self) -> None:
+        if not self._flow.tasks.is_busy:
+            return
+        self.browser.show_search(self._where)
+        self.browser.open()
+
+    def _on_choice(self, catalogue: Catalogue, add: bool) -> None:
+        self._end_search()
+        self._adding = add
+        has_case = self._flow.case is not None
+        self.browser.show_catalogue(catalogue, can_add=has_case, prefer_add=add and has_case)
+        self.browser.open()
+
+    def _on_ended(self, sentence: str) -> None:
+        self._end_search()
+        shown = self._browser if self._browser is not None and self._browser.isVisible() else None
+        if shown is not None and sentence:
+            shown.show_empty(sentence)
+        elif shown is not None:
+            shown.put_away()
+        elif sentence:
+            self._flow.message.emit("error", sentence)
+
+    def _end_search(self) -> None:
+        self._patience.stop()
+        self._where = ""
+
+    # What the user wants
+
+    def _open(self, items: Sequence[SeriesItem], add: bool) -> None:
+        self._flow.opening.open_series(items, add=add)
+
+    def _look(self, paths: Sequence[Path]) -> None:
+        if paths:
+            self._flow.opening.open_paths(paths, add=self._adding)
+
+    def _cancel(self) -> None:
+        self._end_search()
+        self._flow.cancel()

@@ -1,0 +1,96 @@
+"""The tree of series on the screen: its columns, its rows, and how it makes do with little room."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPersistentModelIndex, QRect, QSize, Qt
+from PySide6.QtGui import QColor, QFont, QPainter, QPen, QResizeEvent
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTreeView,
+    QWidget,
+)
+
+from hemaview.gui.import_tree import ITEM, THUMBNAIL, ImportFilter
+from hemaview.gui.theme import COLOURS
+from hemaview.imaging.catalogue import SeriesItem
+
+_SERIES_WIDTH = 270
+_WIDTHS = {1: 116, 2: 96, 3: 80, 4: 96, 5: 100, 6: 158, 7: 62}
+_LEAST_NEEDED = (3, 4, 5, 2, 7, 6)
+_Index = QModelIndex | QPersistentModelIndex
+
+
+class SeriesTree(QTreeView):
+    """Shows an ``ImportFilter``. Columns that have no room are left out, the least needed first; the details say the
+    same."""
+
+    def __init__(self, rows: ImportFilter, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._rows = rows
+        self.setModel(rows)
+        self.setItemDelegate(RowDelegate(self))
+        self.setAccessibleName("Patients, studies and series")
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setAllColumnsShowFocus(True)
+        self.setIndentation(16)
+        self.setWordWrap(True)
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        header = self.header()
+        header.setStretchLastSection(False)
+        header.setSectionsMovable(False)
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        for column, width in _WIDTHS.items():
+            header.resizeSection(column, width)
+
+    def show_all(self) -> None:
+        """Open every patient and study, their names over all columns."""
+        self.expandAll()
+        self._span(QModelIndex())
+
+    def choose(self, index: QModelIndex) -> None:
+        """Select one row and bring it into view with what belongs to it."""
+        flags = QItemSelectionModel.SelectionFlag.ClearAndSelect | QItemSelectionModel.SelectionFlag.Rows
+        self.selectionModel().setCurrentIndex(index, flags)
+        self.scrollTo(index, QAbstractItemView.ScrollHint.PositionAtCenter)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Show as many columns as there is room for beside the names of the series."""
+        super().resizeEvent(event)
+        room = self.viewport().width() - sum(_WIDTHS.values())
+        for column in _LEAST_NEEDED:
+            lacks_room = room < _SERIES_WIDTH
+            self.setColumnHidden(column, lacks_room)
+            room += _WIDTHS[column] if lacks_room else 0
+
+    def _span(self, parent: QModelIndex) -> None:
+        for row in range(self._rows.rowCount(parent)):
+            index = self._rows.index(row, 0, parent)
+            if not isinstance(index.data(ITEM), SeriesItem):
+                self.setFirstColumnSpanned(row, parent, True)
+                self._span(index)
+
+
+class RowDelegate(QStyledItemDelegate):
+    """Paints whole rows: a thin line under each series, room round every cell."""
+
+    def initStyleOption(self, option: QStyleOptionViewItem, index: _Index) -> None:
+        """Thumbnails at their own size, verdict icons small, numbers of equal width."""
+        super().initStyleOption(option, index)
+        size = THUMBNAIL if index.column() == 0 else 16
+        option.decorationSize = QSize(size, size)
+        option.font.setFeature(QFont.Tag("tnum"), 1)
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
+        """The cell as the theme draws it, and the line below it."""
+        super().paint(painter, option, index)
+        painter.setPen(QPen(QColor(COLOURS.border), 1))
+        rect: QRect = option.rect
+        painter.drawLine(rect.bottomLeft(), rect.bottomRight())
