@@ -15,6 +15,7 @@ import pydicom.config
 import pydicom.uid
 from pydicom.dataset import Dataset, FileDataset
 
+from hemaview.imaging.reading.dicom.deflated import check_inflation
 from hemaview.imaging.reading.dicom.elements import decimal, floats, integer, text, texts, value
 from hemaview.imaging.reading.dicom.technique import TECHNIQUE_TAGS, moments_of, study_of, technique_of
 from hemaview.imaging.reading.sources import Source, looks_like_dicom
@@ -158,6 +159,7 @@ def read_dataset(stream: BinaryIO, *, header_only: bool = False, tags: Sequence[
     """
     with warnings.catch_warnings(), pydicom.config.disable_value_validation():
         warnings.simplefilter("ignore")
+        check_inflation(stream)
         wanted = list(tags) if tags else None
         return pydicom.dcmread(stream, stop_before_pixels=header_only, specific_tags=wanted, force=True)
 
