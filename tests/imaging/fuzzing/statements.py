@@ -1,0 +1,105 @@
+"""What a file itself says about its voxel size, read by other means than the program's own readers."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import warnings
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pydicom
+
+_TOLERANCE = 0.011
+
+
+def states(path: Path, spacing: tuple[float, float, float], slices: int) -> bool | None:
+    """Whether the header of ``path`` states the ``spacing`` (x, y, z) in mm; None where nothing independent can tell.
+
+    Of a DICOM file only the picture's own spacing is looked at, since that of slices comes from several files.
+    """
+    start = _start(path)
+    if start is None:
+        return None
+    found: Iterator[tuple[float, ...]]
+    if start[344:348] in (b"n+1\0", b"ni1\0"):
+        found = _of_nifti1(start)
+    elif start[:4] == b"\0\0\0\1":
+        found = iter([tuple(np.frombuffer(start[30:42], ">f4"))])
+    elif start[:4] == b"NRRD":
+        found = _of_nrrd(start.split(b"\n\n")[0].decode("latin-1"))
+    elif b"NDims" in start[:4096]:
+        found = _of_metaimage(start.split(b"ElementDataFile")[0].decode("latin-1"))
+    elif b"-attribute" in start[:512]:
+        found = _of_afni(start.decode("latin-1"))
+    elif start[128:132] == b"DICM" and slices == 1:
+        found = _of_dicom(path)
+    else:
+        return None
+    return any(len(s) and np.allclose(spacing[: len(s)], np.abs(s), rtol=_TOLERANCE) for s in found)
+
+
+def _start(path: Path) -> bytes | None:
+    data = path.read_bytes()
+    if data[:2] != b"\x1f\x8b":
+        return data[: 1 << 20]
+    try:
+        return gzip.decompress(data)[: 1 << 20]
+    except (OSError, EOFError, zlib.error):
+        return None
+
+
+def _of_nifti1(start: bytes) -> Iterator[tuple[float, ...]]:
+    """The header's voxel size and the lengths of its sform's columns, in each unit NIfTI knows."""
+    for order in "<>":
+        pixdim = np.frombuffer(start[80:92], f"{order}f4").astype(float)
+        sform = np.frombuffer(start[280:328], f"{order}f4").astype(float).reshape(3, 4)
+        with np.errstate(all="ignore"):
+            for sizes in (pixdim, np.linalg.norm(sform[:, :3], axis=0)):
+                yield from (tuple(sizes * scale) for scale in (1.0, 1000.0, 0.001))
+
+
+def _of_nrrd(header: str) -> Iterator[tuple[float, ...]]:
+    for line in header.splitlines():
+        if line.startswith("spacings:"):
+            yield tuple(_numbers(line))[:3]
+        elif line.startswith("space directions:"):
+            vectors = [_numbers(vector) for vector in re.findall(r"\(([^()]*)\)", line)]
+            yield tuple(float(np.linalg.norm(v)) for v in vectors)[:3]
+
+
+def _of_metaimage(header: str) -> Iterator[tuple[float, ...]]:
+    for line in header.splitlines():
+        if re.match(r"\s*Element(Spacing|Size)\s*=", line):
+            yield tuple(_numbers(line.partition("=")[2]))[:3]
+
+
+def _of_afni(header: str) -> Iterator[tuple[float, ...]]:
+    found = re.search(r"name\s*=\s*DELTA\s*\n[^\n]*\n([^\n]*)", header)
+    if found:
+        yield tuple(_numbers(found.group(1)))[:3]
+
+
+def _of_dicom(path: Path) -> Iterator[tuple[float, ...]]:
+    """Every pixel spacing at any depth, as (between columns, between rows)."""
+    with warnings.catch_warnings(action="ignore"):
+        try:
+            dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+            found = [element for element in dataset.iterall() if element.tag == 0x00280030]
+        except Exception:  # a damaged header; nothing independent can be said
+            return
+        for element in found:
+            try:
+                rows, columns = (float(value) for value in element.value)
+            except (TypeError, ValueError):
+                continue
+            yield columns, rows
+
+
+def _numbers(text: str) -> list[float]:
+    found = []
+    for word in re.findall(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", text):
+        found.append(float(word))
+    return found
