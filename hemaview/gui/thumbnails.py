@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 from PySide6.QtCore import QObject, QSize, Qt, QThreadPool, Signal
 from PySide6.QtGui import QImage
 
-from hemaview.errors import ScanError
 from hemaview.imaging.catalogue import SeriesItem
-from hemaview.imaging.reading.dicom.pixels import stored_pixels
+from hemaview.imaging.reading.thumbnail import thumbnail_of
 
 Decode = Callable[[], object]
 
@@ -67,14 +65,12 @@ def picture_of(item: SeriesItem) -> QImage | None:
     """A picture from the middle of a series at its true proportions; None where there is none to be had."""
     if item.preview is None:
         return None
-    try:
-        pixels = stored_pixels(item.preview).astype(np.float32)
-    except ScanError:
+    found = thumbnail_of(item.preview)
+    if found is None:
         return None
-    low, high = (float(value) for value in np.percentile(pixels, (1, 99.5)))
-    grey = np.ascontiguousarray(np.clip((pixels - low) * (255 / max(high - low, 1e-6)), 0, 255).astype(np.uint8))
-    rows, columns = grey.shape
-    picture = QImage(grey.data, columns, rows, columns, QImage.Format.Format_Grayscale8)
-    between_rows, between_columns = item.preview.pixel_spacing or (1.0, 1.0)
+    rows, columns = found.grey.shape
+    # Copied, because scaling to the size it has would go on using the memory of the array.
+    picture = QImage(found.grey.data, columns, rows, columns, QImage.Format.Format_Grayscale8).copy()
+    between_rows, between_columns = found.pixel_spacing
     size = QSize(columns, max(1, round(rows * between_rows / between_columns)))
     return picture.scaled(size, Qt.AspectRatioMode.IgnoreAspectRatio, Qt.TransformationMode.SmoothTransformation)
