@@ -14,8 +14,10 @@ from hemaview.gui.view_state import Tool
 
 SEPARATOR = "-"
 
-NEEDS = ("case", "scan", "prompt", "mask", "edited", "review")
-"""What an action may need: a case, a scan on display, a box or point, a mask, slices drawn by hand, unsure slices."""
+NEEDS = ("case", "scan", "measurable", "prompt", "mask", "edited", "review")
+"""What an action may need: a case, a scan on display, one that may be measured, a box or point, a mask, and so on."""
+LOOKING_TOOLS = (Tool.CROSSHAIR, Tool.WINDOW)
+"""Tools that change nothing, so that they suit a scan that can only be looked at."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ SPECS: tuple[ActionSpec, ...] = (
     ActionSpec(
         "save_results", "File", "Save all results…", ("Ctrl+S",), "save", "STL, mask and volumes in one folder", "mask"
     ),
-    ActionSpec("import_mask", "File", "Import mask…", ("Ctrl+I",), "export-mask", needs="scan"),
+    ActionSpec("import_mask", "File", "Import mask…", ("Ctrl+I",), "export-mask", needs="measurable"),
     ActionSpec("screenshot", "File", "Save picture of the window…", ("Ctrl+P",), "screenshot", needs="case"),
     ActionSpec(SEPARATOR, "File", ""),
     ActionSpec("quit", "File", "Quit", ("Ctrl+Q",)),
@@ -86,7 +88,7 @@ SPECS: tuple[ActionSpec, ...] = (
     ActionSpec("copy_volumes", "Edit", "Copy volumes", ("Ctrl+Shift+C",), "export-table", needs="mask"),
     ActionSpec("tool_crosshair", "Tools", "Crosshair", ("C",), "crosshair", "Drag to move the crosshair", "scan", True),
     ActionSpec("tool_window", "Tools", "Window / level", ("W",), "window", "Drag to change the greys", "scan", True),
-    ActionSpec("tool_box", "Tools", "Box", ("B",), "box", "Drag a rectangle round the haematoma", "scan", True),
+    ActionSpec("tool_box", "Tools", "Box", ("B",), "box", "Drag a rectangle round the haematoma", "measurable", True),
     ActionSpec(
         "tool_points",
         "Tools",
@@ -94,11 +96,11 @@ SPECS: tuple[ActionSpec, ...] = (
         ("P",),
         "points",
         "Click inside the haematoma; right click where it is not",
-        "scan",
+        "measurable",
         True,
     ),
-    ActionSpec("tool_brush", "Tools", "Brush", ("E",), "brush", "Paint into the mask", "scan", True),
-    ActionSpec("tool_eraser", "Tools", "Eraser", ("X",), "eraser", "Erase from the mask", "scan", True),
+    ActionSpec("tool_brush", "Tools", "Brush", ("E",), "brush", "Paint into the mask", "measurable", True),
+    ActionSpec("tool_eraser", "Tools", "Eraser", ("X",), "eraser", "Erase from the mask", "measurable", True),
     ActionSpec(SEPARATOR, "Tools", ""),
     ActionSpec(
         "box_add",
@@ -127,12 +129,12 @@ SPECS: tuple[ActionSpec, ...] = (
         ("T",),
         "point-outside",
         "Over a point: turn that point",
-        "scan",
+        "measurable",
         True,
     ),
     ActionSpec(SEPARATOR, "Tools", ""),
-    ActionSpec("brush_smaller", "Tools", "Smaller brush", ("[",), needs="scan"),
-    ActionSpec("brush_larger", "Tools", "Larger brush", ("]",), needs="scan"),
+    ActionSpec("brush_smaller", "Tools", "Smaller brush", ("[",), needs="measurable"),
+    ActionSpec("brush_larger", "Tools", "Larger brush", ("]",), needs="measurable"),
     ActionSpec(SEPARATOR, "Tools", ""),
     ActionSpec("models", "Tools", "Models and adapters…", ("Ctrl+M",), "models", "Choose which model answers"),
     ActionSpec("adapt", "Tools", "Adapt to my cases…", (), "adapt", "Teach the model with masks you corrected"),
@@ -202,11 +204,17 @@ class Actions:
         for action_id, handler in handlers.items():
             self._by_id[action_id].triggered.connect(lambda _checked=False, run=handler: run())
 
-    def allow(self, there: Collection[str]) -> None:
-        """Enable what can be done with what is there, a part of ``NEEDS``."""
+    def allow(self, there: Collection[str], look_only: str = "") -> None:
+        """Enable what can be done with what is there, a part of ``NEEDS``.
+
+        ``look_only`` says why the scan on display cannot be measured; what is off because of it says so too.
+        """
         for action_id, spec in self._specs.items():
             if spec.needs:
-                self._by_id[action_id].setEnabled(spec.needs in there)
+                action = self._by_id[action_id]
+                action.setEnabled(spec.needs in there)
+                why_not = look_only if spec.needs in ("measurable", "mask", "prompt") else ""
+                action.setToolTip("<br>".join(part for part in (_tip(spec, action), why_not) if part))
 
     def all(self) -> list[tuple[str, QAction]]:
         """Menu title and action of everything that can be found in the palette."""
@@ -222,10 +230,14 @@ class Actions:
             action.setIcon(icon(spec.icon))
         action.setCheckable(spec.checkable)
         action.setIconVisibleInMenu(False)
-        keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
-        title = spec.text.rstrip("…")
-        action.setToolTip((f"{title} ({keys})" if keys else title) + (f"<br>{spec.tip}" if spec.tip else ""))
+        action.setToolTip(_tip(spec, action))
         action.setStatusTip(spec.tip)
         self._window.addAction(action)
         self._by_id[spec.id] = action
         return action
+
+
+def _tip(spec: ActionSpec, action: QAction) -> str:
+    keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+    title = spec.text.rstrip("…")
+    return (f"{title} ({keys})" if keys else title) + (f"<br>{spec.tip}" if spec.tip else "")

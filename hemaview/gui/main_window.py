@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QEventLoop, Qt, QTimer
+from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QShowEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QMainWindow,
-    QScrollArea,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -22,7 +21,7 @@ from PySide6.QtWidgets import (
 from hemaview.case import Case, recent_cases
 from hemaview.errors import ExportError
 from hemaview.gui.about_dialog import AboutDialog
-from hemaview.gui.actions import TOOL_ACTIONS, Actions
+from hemaview.gui.actions import LOOKING_TOOLS, TOOL_ACTIONS, Actions
 from hemaview.gui.answer_panel import AnswerPanel
 from hemaview.gui.browsing import Browsing
 from hemaview.gui.command_palette import CommandPalette
@@ -31,14 +30,15 @@ from hemaview.gui.engine_choice import EngineSource, load_choice
 from hemaview.gui.file_dialogs import FileDialogs
 from hemaview.gui.icons import app_icon
 from hemaview.gui.keys_dialog import KeysDialog
+from hemaview.gui.look_only import LookOnlyBanner, look_only_text
 from hemaview.gui.message_bar import MessageBar
 from hemaview.gui.model_dialogs import ModelDialogs
 from hemaview.gui.prompt_actions import PromptActions
 from hemaview.gui.scans_panel import ScansPanel
 from hemaview.gui.session import interrupted_cases
+from hemaview.gui.side_panel import SidePanel
 from hemaview.gui.start_page import StartPage
 from hemaview.gui.status_line import StatusLine
-from hemaview.gui.theme import MARGIN, PANEL_WIDTH
 from hemaview.gui.tool_bar import ToolBar
 from hemaview.gui.view_state import Tool, ViewState
 from hemaview.gui.viewer_grid import ViewerGrid
@@ -88,11 +88,13 @@ class MainWindow(QMainWindow):
         self._pages.addWidget(self.start_page)
         self._pages.addWidget(self.grid)
         self.messages = MessageBar(self._pages)
-        self._side = self._side_panel()
+        self._side = SidePanel((self.volumes, self.answer, self.display, self.scans), self)
+        self.look_only = LookOnlyBanner(self)
         central = QWidget(self)
         column = QVBoxLayout()
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
+        column.addWidget(self.look_only)
         column.addWidget(self._pages, 1)
         row = QHBoxLayout(central)
         row.setContentsMargins(0, 0, 0, 0)
@@ -200,34 +202,6 @@ class MainWindow(QMainWindow):
             event.acceptProposedAction()
             self.open_files(paths)
 
-    # Layout
-
-    def _side_panel(self) -> QWidget:
-        side = QWidget(self)
-        side.setObjectName("sidePanel")
-        side.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        side.setFixedWidth(PANEL_WIDTH)
-        body = QWidget(side)
-        body.setObjectName("sidePanelBody")
-        body.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        cards = QVBoxLayout(body)
-        cards.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
-        cards.setSpacing(MARGIN)
-        cards.addWidget(self.volumes)
-        cards.addWidget(self.answer)
-        cards.addWidget(self.display)
-        cards.addWidget(self.scans)
-        cards.addStretch(1)
-        scroll = QScrollArea(side)
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        scroll.setWidget(body)
-        layout = QVBoxLayout(side)
-        layout.setContentsMargins(1, 0, 0, 0)
-        layout.addWidget(scroll)
-        return side
-
     def _connect(self) -> None:
         flow, table = self.workflow, self.actions_table
         self.grid.prompted.connect(flow.prompts.change_prompt)
@@ -321,15 +295,22 @@ class MainWindow(QMainWindow):
 
     def _follow_case(self) -> None:
         case, table, review = self.case, self.actions_table, self.state.review
+        scan = case.active_scan if case is not None else None
+        look_only = scan.not_measurable if scan is not None else None
         there = {
             "case": case is not None,
             "scan": case is not None and self.state.volume is not None,
+            "measurable": self.state.volume is not None and look_only is None,
             "prompt": case is not None and case.prompt != Prompt(),
             "mask": case is not None and case.mask is not None,
             "edited": case is not None and bool(case.edited_slices),
             "review": review is not None and bool(review.to_review),
         }
-        table.allow([name for name, is_there in there.items() if is_there])
+        table.allow([name for name, is_there in there.items() if is_there], look_only_text(look_only))
+        self.look_only.show_reason(look_only)
+        self.volumes.show_look_only(look_only_text(look_only))
+        if look_only is not None and self.state.tool not in LOOKING_TOOLS:
+            self.state.set_tool(Tool.CROSSHAIR)
         self.answer.show_case(case, review)
         for action_id, can, text in (
             ("undo", case is not None and case.can_undo, case.undo_text if case is not None else ""),

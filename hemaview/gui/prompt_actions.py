@@ -59,9 +59,9 @@ class PromptActions(QObject):
         table["checked"].setChecked(case is not None and case.checked)
         table["tool_points"].setIcon(icon("point-inside" if aim.positive else "point-outside"))
         edited = len(case.edited_slices) if case is not None else 0
-        there = self._state.volume is not None
         state = self._state
-        self.hint_changed.emit(hint(state.tool, state.prompt, aim, edited, state.review) if there else "")
+        can_draw = state.volume is not None and state.volume.not_measurable is None
+        self.hint_changed.emit(hint(state.tool, state.prompt, aim, edited, state.review) if can_draw else "")
 
     def remove_item(self) -> None:
         """Remove what is under the mouse, else what was last placed or dragged, else the newest of the tool's kind."""

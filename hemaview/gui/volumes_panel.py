@@ -74,6 +74,7 @@ class VolumesPanel(Card):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Haematoma volume", parent)
         self.readings: tuple[Reading, ...] | None = None
+        self._look_only = ""
         self._state = label("", "muted")
         self._copy = QPushButton("Copy", self)
         self._copy.setProperty("kind", "quiet")
@@ -132,12 +133,18 @@ class VolumesPanel(Card):
         """Say that the values on display are being computed again."""
         self._state.setText("measuring…")
 
+    def show_look_only(self, sentence: str) -> None:
+        """Say instead of the invitation to draw why nothing can be measured; empty for a scan that can be."""
+        self._look_only = sentence
+        self._empty.setText(sentence or EMPTY)
+        self._draw.setVisible(self.readings is None and not sentence)
+
     def show_readings(self, readings: tuple[Reading, ...] | None, tada: TadaMeasurement | None) -> None:
         """Show direct, Tada and corrected volume, or the empty state."""
         self.readings = readings
         self._state.setText("")
         self._empty.setVisible(readings is None)
-        self._draw.setVisible(readings is None)
+        self._draw.setVisible(readings is None and not self._look_only)
         self._content.setVisible(readings is not None)
         self._copy.setVisible(readings is not None)
         if readings is None:
