@@ -304,9 +304,12 @@ class Case(CaseContent):
 
     # Exporting
 
-    def export_mask(self, path: Path) -> None:
-        """Write the active scan's mask as a compressed NIfTI label map; ``ExportError`` without one."""
-        export.export_mask(self.snapshot(), path)
+    def export_mask(self, path: Path) -> tuple[str, ...]:
+        """Write the active scan's mask as a compressed NIfTI label map; ``ExportError`` without one.
+
+        Returns sentences about what in the file is not as in the scan.
+        """
+        return export.export_mask(self.snapshot(), path)
 
     def export_stl(self, path: Path) -> PrintReport:
         """Write the printable surface as binary STL in LPS mm and return what was checked about it."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from hemaview import __version__
 from hemaview.case.scan_entry import ScanEntry
 from hemaview.case.snapshot import Snapshot
 from hemaview.errors import ExportError
-from hemaview.imaging import LabelMap
+from hemaview.imaging import Geometry, LabelMap
 from hemaview.surface import Mesh, PrintReport, check_printability, write_stl
 from hemaview.volumetry import write_csv
 
@@ -16,15 +18,16 @@ NOTHING_MARKED = "The mask is empty, so there is no surface; adjust the box or p
 _NO_MASK = "There is no mask to save yet; draw a box round the haematoma first."
 
 
-def export_mask(snapshot: Snapshot, path: Path) -> None:
+def export_mask(snapshot: Snapshot, path: Path) -> tuple[str, ...]:
     """Write the mask as NIfTI on the scan's grid, 1 inside and 0 outside; an empty mask is written too.
 
-    Raises ``ExportError`` when there is no mask and when the disk is full or cannot be written to.
+    Returns sentences about what is not as in the scan: a scan of unevenly spaced slices gets even ones. Raises
+    ``ExportError`` when there is no mask and when the disk is full or cannot be written to.
     """
     # Readers and writers load large libraries; a window that only shows a case starts without them.
     from hemaview.imaging.reading import write_label_map
 
-    write_label_map(_mask(snapshot), path)
+    return write_label_map(_mask(snapshot), path)
 
 
 def printable_surface(snapshot: Snapshot) -> tuple[Mesh, PrintReport]:
@@ -65,6 +68,7 @@ def context(snapshot: Snapshot) -> dict[str, str]:
         "sequence": sequence_text(snapshot.scan),
         "voxels": " x ".join(str(n) for n in geometry.size),
         "spacing_mm": " x ".join(f"{s:g}" for s in geometry.spacing),
+        **_slice_intervals(geometry),
         "program": f"HEMAVIEW {__version__}",
         "mask": _origin(snapshot),
     }
@@ -92,6 +96,13 @@ def _origin(snapshot: Snapshot) -> str:
     if snapshot.carried_from is not None:
         return f"carried over from {snapshot.carried_from}"
     return "edited by hand" if snapshot.edited else "as found by the engine"
+
+
+def _slice_intervals(geometry: Geometry) -> dict[str, str]:
+    """The steps from slice to slice in mm, where they are not all the same."""
+    if not geometry.is_uneven:
+        return {}
+    return {"slice_steps_mm": " ".join(f"{step:.4g}" for step in np.diff(geometry.slice_places_mm))}
 
 
 def _mask(snapshot: Snapshot) -> LabelMap:

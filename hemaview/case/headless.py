@@ -38,13 +38,14 @@ class Results:
     """What ``write_results`` left in a folder; ``document`` is the content of ``segmentation.json``.
 
     ``report`` is None when no surface was written; ``refusal`` is then the sentence that says why, or None when
-    none was asked for.
+    none was asked for. ``mask_notes`` are sentences about what in the mask's file is not as in the scan.
     """
 
     files: tuple[Path, ...]
     document: Mapping[str, Any]
     report: PrintReport | None
     refusal: str | None
+    mask_notes: tuple[str, ...] = ()
 
 
 def segment_scan(
@@ -97,7 +98,7 @@ def write_results(
         surface.unlink(missing_ok=True)
     except OSError as error:
         raise ExportError(f"The old {surface} cannot be replaced ({error.strerror}); close it elsewhere.") from error
-    export_mask(snapshot, mask)
+    mask_notes = export_mask(snapshot, mask)
     export_csv(snapshot, table)
     report: PrintReport | None = None
     refusal: str | None = None
@@ -112,11 +113,12 @@ def write_results(
     document = describe(snapshot, drawn=drawn) | {
         "surface": None if report is None else _surface(report),
         "surface_refused": refusal,
+        "mask_notes": list(mask_notes),
         "files": [file.name for file in files],
     }
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     save_atomically(record, text.encode("utf-8"), "The record of the segmentation")
-    return Results(files, document, report, refusal)
+    return Results(files, document, report, refusal, mask_notes)
 
 
 def describe(snapshot: Snapshot, *, drawn: BoxPrompt | Prompt | None = None) -> dict[str, Any]:
@@ -139,6 +141,7 @@ def describe(snapshot: Snapshot, *, drawn: BoxPrompt | Prompt | None = None) -> 
             "sequence_certain": snapshot.scan.known_as.certain,
             "size": list(geometry.size),
             "spacing_mm": list(geometry.spacing),
+            "slice_positions_mm": None if geometry.slice_positions is None else list(geometry.slice_positions),
             "fingerprint": snapshot.scan.digest,
             "notes": list(snapshot.scan.volume.notes) if snapshot.scan.volume else [],
         },

@@ -85,7 +85,7 @@ def run(given: list[str]) -> int:
         progress.close()
     made = snapshot.segmentation
     if not options.quiet:
-        for note in (*volume.notes, *(made.notes if made else ())):
+        for note in (*volume.notes, *(made.notes if made else ()), *results.mask_notes):
             say(f"note: {note}")
     if options.json:
         print(json.dumps(results.document, indent=2, ensure_ascii=False))

@@ -80,7 +80,8 @@ class FileDialogs:
             results = write_results(snapshot, folder)
             if results.refusal is not None:
                 raise ExportError(f"Mask and volumes were saved, but no surface: {results.refusal}")
-            return results.report
+            # What to know of the mask's file, then the first thing to watch when printing.
+            return (*results.mask_notes, *(results.report.warnings[:1] if results.report else ()))
 
         self._workflow.export("Saving all results", write, folder / "haematoma.stl, mask.nii.gz and volumes.csv")
 

@@ -201,6 +201,8 @@ class Workflow(QObject):
         def written(result: Any) -> None:
             if isinstance(result, PrintReport) and (problems := (*result.blocks, *result.warnings)):
                 self.message.emit("warning", f"Saved {path.name}. {problems[0]}")
+            elif isinstance(result, tuple) and result:
+                self.message.emit("warning", f"Saved {path.name}. {' '.join(result)}")
             else:
                 self.message.emit("info", f"Saved {path.name} in {path.parent}.")
 

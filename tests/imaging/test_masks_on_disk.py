@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hemaview.errors import ExportError, ScanError
 from hemaview.imaging import Geometry, LabelMap
 from hemaview.imaging.reading import read_label_map, write_label_map
+from hemaview.imaging.reading.mask_grids import on_even_slices, on_grid
 
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 PLAIN = Geometry((5, 6, 7), (0.5, 0.6, 5.0), (-10, 20, 30), (0, -1, 0, 1, 0, 0, 0, 0, 1))
@@ -142,3 +143,54 @@ def test_a_folder_without_permission_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.mkstemp", denied)
     with pytest.raises(ExportError, match="cannot be written"):
         write_label_map(_mask(), tmp_path / "mask.nii.gz")
+
+
+UNEVEN = Geometry((5, 6, 7), (0.5, 0.6, 3.5), (-10, 20, 30), slice_positions=(0, 2.5, 5, 7.5, 11, 16, 21))
+
+
+@pytest.mark.parametrize("direction", [(1, 0, 0, 0, 1, 0, 0, 0, 1), (0, -1, 0, 1, 0, 0, 0, 0, -1), TILTED.direction])
+def test_a_mask_on_uneven_slices_is_written_evenly_and_comes_back(tmp_path, direction):
+    geometry = Geometry(UNEVEN.size, UNEVEN.spacing, UNEVEN.origin, direction, UNEVEN.slice_positions)
+    mask = _mask(geometry)
+    (note,) = write_label_map(mask, tmp_path / "mask.nii.gz")
+    assert "unevenly spaced" in note
+    assert "NIfTI cannot hold" in note
+    assert np.array_equal(read_label_map(tmp_path / "mask.nii.gz", like=geometry).array, mask.array)
+    there = nib.load(tmp_path / "mask.nii.gz")
+    voxel_ml = abs(np.linalg.det(there.affine[:3, :3])) / 1000
+    assert np.count_nonzero(there.dataobj) * voxel_ml == pytest.approx(geometry.volume_ml(mask.array), rel=0.01)
+    # Every voxel of the file lies in the mask at its place in the patient.
+    inside = np.argwhere(np.asarray(there.dataobj))
+    lps = nib.affines.apply_affine(RAS_TO_LPS @ there.affine, inside)
+    i, j, k = np.floor(geometry.lps_to_index(lps) + 0.5).astype(int).T
+    assert mask.array[k, j, i].mean() > 0.999
+    assert write_label_map(_mask(), tmp_path / "even.nii.gz") == ()
+
+
+def test_an_uneven_mask_turned_by_another_program_comes_back(tmp_path):
+    mask = _mask(UNEVEN)
+    write_label_map(mask, tmp_path / "mask.nii.gz")
+    nib.save(nib.as_closest_canonical(nib.load(tmp_path / "mask.nii.gz")), tmp_path / "turned.nii.gz")
+    assert np.array_equal(read_label_map(tmp_path / "turned.nii.gz", like=UNEVEN).array, mask.array)
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 10_000))
+def test_masks_on_any_uneven_slices_keep_their_volume_within_a_percent(seed):
+    rng = np.random.default_rng(seed)
+    places = np.concatenate([[0.0], np.cumsum(rng.uniform(1.0, 8.0, 11))])
+    geometry = Geometry((4, 4, 12), (0.5, 0.5, places[-1] / 11), slice_positions=tuple(places))
+    array = np.zeros(geometry.shape, dtype=bool)
+    first = rng.integers(0, 11)
+    array[first : first + rng.integers(1, 6)] = rng.random((4, 4)) < 0.7
+    even, _ = on_even_slices(LabelMap(array, geometry))
+    assert not even.geometry.is_uneven
+    assert even.geometry.volume_ml(even.array) == pytest.approx(geometry.volume_ml(array), rel=0.01)
+    assert np.array_equal(on_grid(even.array, even.geometry, geometry), array)
+
+
+def test_a_mask_with_the_scans_slices_but_even_steps_is_refused(tmp_path):
+    # Drawn by a program that took uneven slices for even ones: no slice but the first and last is where it says.
+    write_label_map(_mask(Geometry(UNEVEN.size, UNEVEN.spacing, UNEVEN.origin)), tmp_path / "mask.nii.gz")
+    with pytest.raises(ScanError, match="does not fit this scan"):
+        read_label_map(tmp_path / "mask.nii.gz", like=UNEVEN)
