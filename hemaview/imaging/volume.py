@@ -27,7 +27,8 @@ class Volume:
     unknown voxel size): such a scan can be looked at only. None for a scan whose geometry can be trusted.
     ``sequence`` is what kind of scan it is, as guessed or as the user said, and ``study`` the examination it is from.
     ``hounsfield`` is False where the values are known to be grey levels and not HU whatever the modality, True where
-    they are known to be HU, None where the modality tells.
+    they are known to be HU, None where the modality tells. ``prepared`` names the steps of
+    ``hemaview.imaging.preprocessing`` that changed the values since the scan was read.
     """
 
     array: NDArray[np.int16] | NDArray[np.float32]
@@ -40,6 +41,7 @@ class Volume:
     sequence: SequenceGuess = field(default_factory=SequenceGuess)
     study: StudyKey = field(default_factory=StudyKey)
     hounsfield: bool | None = None
+    prepared: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.array.shape != self.geometry.shape:

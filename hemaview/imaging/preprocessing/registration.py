@@ -1,0 +1,262 @@
+"""How one scan of a head has to be moved so that it lies on another: rigid, with a check, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hemaview.errors import Cancelled, ScanError
+from hemaview.imaging.geometry import Geometry
+from hemaview.imaging.preprocessing.foreground import foreground
+from hemaview.imaging.preprocessing.grids import Joined, Progress, even_grid, is_even, part_of, sample
+from hemaview.imaging.preprocessing.regions import Region
+from hemaview.imaging.volume import Volume
+
+MOST_DEGREES = 30.0
+MOST_MM = 50.0
+
+_BINS = 50
+_SHARE = 0.05
+_SEED = 4711
+_SHRINKS, _SMOOTHING_MM = (4, 2, 1), (2.0, 1.0, 0.0)
+_ITERATIONS = 100
+_FINEST_MM = 1.0
+
+REFUSED = (
+    "The scans could not be aligned ({why}); they are left where their files say, check that they show the same head."
+)
+
+
+@dataclass(frozen=True)
+class RigidMove:
+    """Where a point of the fixed scan lies in the moving one: ``rotation`` p + ``shift``, LPS mm.
+
+    ``rotation`` is row-major 3 x 3 and proper. ``information_before`` and ``information_after`` are Mattes' mutual
+    information of both scans as their files place them and after the move, in nats. ``degrees`` is the turn,
+    ``distance_mm`` how far the head's centre moves.
+    """
+
+    rotation: tuple[float, ...]
+    shift: tuple[float, float, float]
+    information_before: float
+    information_after: float
+    degrees: float
+    distance_mm: float
+
+    def __call__(self, points: ArrayLike) -> NDArray[np.float64]:
+        """Points ``(..., 3)`` of the fixed scan as points of the moving one."""
+        return np.asarray(np.asarray(points, dtype=np.float64) @ self._matrix.T + self.shift)
+
+    def back(self, points: ArrayLike) -> NDArray[np.float64]:
+        """Points ``(..., 3)`` of the moving scan as points of the fixed one."""
+        return np.asarray((np.asarray(points, dtype=np.float64) - self.shift) @ self._matrix)
+
+    @property
+    def _matrix(self) -> NDArray[np.float64]:
+        return np.asarray(self.rotation, dtype=np.float64).reshape(3, 3)
+
+
+def register_rigid(
+    fixed: Volume,
+    moving: Volume,
+    *,
+    ignore: Sequence[Region] = (),
+    progress: Progress | None = None,
+) -> RigidMove:
+    """Find the rigid move between two scans of one head, of any two kinds, by mutual information.
+
+    Mattes D et al. PET-CT image registration in the chest using free-form deformations. IEEE Trans Med Imaging
+    2003;22:120-8, by ITK: 50 bins, 5 % of the head's voxels with a fixed seed, linear interpolation, three levels,
+    regular-step gradient descent scaled by physical shift. Starts from where the files place the scans or from their
+    centres of mass, whichever agrees better. The thinner scan moves onto the thicker. ``ignore`` are regions of the
+    fixed scan that changed between the scans, such as a growing haematoma. One thread: the same answer every time.
+
+    Scans on uneven or sheared grids are resampled first, so the move is right for every grid. Raises ``ScanError``
+    when the information does not rise, for a turn over 30 degrees or a shift over 50 mm from the start, and when the
+    scans do not overlap: such a move is more often wrong than right.
+    """
+    swapped = moving.geometry.slice_spacing_mm > fixed.geometry.slice_spacing_mm and not ignore
+    base, other = (moving, fixed) if swapped else (fixed, moving)
+    pair = _Pair.of(base, other, ignore, part_of(progress, 0, 0.2))
+    start, before = pair.best_start()
+    found = pair.optimise(start, part_of(progress, 0.2, 1.0))
+    after = pair.information(found)
+    _check(start, found, pair.centre, before, after)
+    move = _as_move(found, pair.centre, before, after)
+    return _inverse(move, pair.centre) if swapped else move
+
+
+def aligned(moving: Volume, move: RigidMove, grid: Geometry, progress: Progress | None = None) -> NDArray[np.float32]:
+    """The moving scan's values at the voxels of the fixed ``grid``, float32 ``[k, j, i]``; for looking only.
+
+    Beyond the moving scan lies its lowest value.
+    """
+    lowest = float(moving.array.min())
+    return sample(moving.array, moving.geometry, grid, move=move, fill=lowest, progress=progress)
+
+
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """Both scans as ITK images and the part of the fixed one that counts."""
+
+    fixed: Any
+    moving: Any
+    mask: Any
+    centre: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, fixed: Volume, moving: Volume, ignore: Sequence[Region], progress: Progress) -> _Pair:
+        head = foreground(fixed)
+        for region in ignore:
+            head[region] = False
+        image, geometry = _itk_image(fixed.array, fixed.geometry, float(fixed.array.min()))
+        progress(0.3)
+        mask, _ = _itk_image(head.astype(np.float32), fixed.geometry, 0.0)
+        progress(0.6)
+        other, _ = _itk_image(moving.array, moving.geometry, float(moving.array.min()))
+        progress(1.0)
+        places = np.argwhere(head)
+        centre = fixed.geometry.index_to_lps(places.mean(axis=0)[::-1]) if len(places) else geometry.origin
+        return cls(image, other, mask > 0.5, np.asarray(centre))
+
+    def best_start(self) -> tuple[Any, float]:
+        """Where the files place the scans, or centre of mass on centre of mass; and the information of the former."""
+        import SimpleITK as sitk  # noqa: N813
+
+        as_filed = sitk.Euler3DTransform()
+        as_filed.SetCenter([float(v) for v in self.centre])
+        centred = sitk.Euler3DTransform(
+            sitk.CenteredTransformInitializer(
+                self.fixed,
+                self.moving,
+                sitk.Euler3DTransform(),
+                sitk.CenteredTransformInitializerFilter.MOMENTS,
+            )
+        )
+        centred.SetCenter([float(v) for v in self.centre])
+        before, other = self.information(as_filed), self.information(centred)
+        return (as_filed, before) if before >= other else (centred, before)
+
+    def information(self, transform: Any) -> float:
+        """Mutual information in nats; minus infinity where the scans do not overlap."""
+        method = self._method()
+        method.SetInitialTransform(transform, inPlace=False)
+        try:
+            return -float(method.MetricEvaluate(self.fixed, self.moving))
+        except RuntimeError:
+            return float("-inf")
+
+    def optimise(self, start: Any, progress: Progress) -> Any:
+        """The transform at which the information is highest near ``start``."""
+        import SimpleITK as sitk  # noqa: N813
+
+        method = self._method()
+        method.SetOptimizerAsRegularStepGradientDescent(
+            learningRate=2.0, minStep=1e-4, numberOfIterations=_ITERATIONS, gradientMagnitudeTolerance=1e-8
+        )
+        method.SetOptimizerScalesFromPhysicalShift()
+        method.SetShrinkFactorsPerLevel(_SHRINKS)
+        method.SetSmoothingSigmasPerLevel(_SMOOTHING_MM)
+        method.SetSmoothingSigmasAreSpecifiedInPhysicalUnits(True)
+        method.SetInitialTransform(start, inPlace=False)
+        stopped: list[Cancelled] = []
+
+        def look() -> None:
+            share = (method.GetCurrentLevel() + method.GetOptimizerIteration() / _ITERATIONS) / len(_SHRINKS)
+            try:
+                progress(min(share, 1.0))
+            except Cancelled as cancelled:
+                # An exception must not pass through ITK; asking it to stop does the same.
+                stopped.append(cancelled)
+                method.StopRegistration()
+
+        method.AddCommand(sitk.sitkIterationEvent, look)
+        try:
+            found = method.Execute(self.fixed, self.moving)
+        except RuntimeError as error:
+            if stopped:
+                raise stopped[0] from None
+            raise ScanError(REFUSED.format(why="they do not overlap")) from error
+        if stopped:
+            raise stopped[0]
+        return sitk.Euler3DTransform(sitk.CompositeTransform(found).GetBackTransform())
+
+    def _method(self) -> Any:
+        import SimpleITK as sitk  # noqa: N813
+
+        method = sitk.ImageRegistrationMethod()
+        method.SetNumberOfThreads(1)
+        method.SetMetricAsMattesMutualInformation(_BINS)
+        method.SetMetricSamplingStrategy(method.RANDOM)
+        method.SetMetricSamplingPercentage(_SHARE, _SEED)
+        method.SetMetricFixedMask(self.mask)
+        method.SetInterpolator(sitk.sitkLinear)
+        return method
+
+
+def _itk_image(array: NDArray, geometry: Geometry, fill: float) -> tuple[Any, Geometry]:
+    """A float image on an even grid of about 1 mm or the scan's own spacing, in LPS, and that grid."""
+    import SimpleITK as sitk  # noqa: N813
+
+    joined = Joined.to(array, geometry, _FINEST_MM)
+    values, grid = joined.array, joined.geometry
+    if not is_even(grid):
+        x, y, z = grid.spacing
+        even = even_grid(grid, (x, y, min(z, float(grid.slice_steps_mm.min()))))
+        values, grid = sample(values, grid, even, fill=fill), even
+    image = sitk.GetImageFromArray(values)
+    image.SetSpacing(grid.spacing)
+    image.SetOrigin(grid.origin)
+    image.SetDirection(grid.direction)
+    return image, grid
+
+
+def _matrix_of(transform: Any, centre: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rotation (3, 3) and shift (3,) of an ITK transform p -> R (p - c) + c + t."""
+    rotation = np.asarray(transform.GetMatrix(), dtype=np.float64).reshape(3, 3)
+    return rotation, np.asarray(transform.TransformPoint([float(v) for v in centre])) - rotation @ centre
+
+
+def _degrees(rotation: NDArray[np.float64]) -> float:
+    return float(np.degrees(np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1))))
+
+
+def _check(start: Any, found: Any, centre: NDArray[np.float64], before: float, after: float) -> None:
+    """``ScanError`` for a move that is more likely a failure than the truth."""
+    rotation, _ = _matrix_of(found, centre)
+    from_start = np.subtract(found.TransformPoint(centre.tolist()), start.TransformPoint(centre.tolist()))
+    distance = float(np.linalg.norm(from_start))
+    if not np.isfinite(after) or after < before:
+        raise ScanError(REFUSED.format(why="they agree less than before"))
+    if _degrees(rotation) > MOST_DEGREES:
+        raise ScanError(REFUSED.format(why=f"a turn of {_degrees(rotation):.0f} degrees is not plausible"))
+    if distance > MOST_MM:
+        raise ScanError(REFUSED.format(why=f"a shift of {distance:.0f} mm is not plausible"))
+
+
+def _as_move(transform: Any, centre: NDArray[np.float64], before: float, after: float) -> RigidMove:
+    rotation, shift = _matrix_of(transform, centre)
+    return _move(rotation, shift, centre, before, after)
+
+
+def _inverse(move: RigidMove, centre: NDArray[np.float64]) -> RigidMove:
+    rotation = np.asarray(move.rotation).reshape(3, 3).T
+    return _move(rotation, -rotation @ np.asarray(move.shift), centre, move.information_before, move.information_after)
+
+
+def _move(
+    rotation: NDArray[np.float64], shift: NDArray[np.float64], centre: NDArray[np.float64], before: float, after: float
+) -> RigidMove:
+    x, y, z = (float(v) for v in shift)
+    return RigidMove(
+        tuple(float(v) for v in rotation.ravel()),
+        (x, y, z),
+        before,
+        after,
+        _degrees(rotation),
+        float(np.linalg.norm(rotation @ centre + shift - centre)),
+    )
