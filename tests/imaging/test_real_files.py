@@ -11,14 +11,11 @@ import SimpleITK as sitk  # noqa: N813
 
 from hemaview.errors import ScanError
 from hemaview.imaging import Modality, Plane, plane_view
-from hemaview.imaging.reading import list_series, read_label_map, read_scan
+from hemaview.imaging.reading import Verdict, list_series, read_label_map, read_scan
 from hemaview.imaging.windowing import auto_window, to_grey8
 
 NOT_A_SCAN = "is not a scan that can be opened"
 OTHER_OBJECT = "not a CT or MR scan"
-MOSAIC = "Siemens mosaic"
-ENHANCED = "enhanced multi-frame"
-NO_MODALITY = "does not say that it is a CT or MR scan"
 
 OPENS = [
     ("odd_files/nibabel/anatomical.nii", (33, 41, 25), (2, 2, 2), (-610, 30393)),
@@ -56,9 +53,57 @@ OPENS = [
     ("dicom_series/dcmqi_ct_seg", (512, 512, 3), (0.8105, 0.8105, 1), (-1024, 1381)),
     ("dicom_series/philips_ct_phantom_multiseries_dicomdir.zip", (512, 512, 28), (0.4512, 0.4512, 5), (-1024, 782)),
     ("dicom_series/siemens_xa30_t1w_jpegll_fragmented.zip", (128, 128, 96), (2, 2, 2), (0, 2712)),
+    ("odd_files/dicom_pydicom_data/eCT_Supplemental.dcm", (512, 512, 2), (0.3887, 0.3887, 10), (-1024, 172)),
+    *[
+        (f"odd_files/dicom_transfer_syntaxes_siemens/{n}.dcm", (64, 64, 35), (3.25, 3.25, 3.6), (0, 2362))
+        for n in range(1, 10)
+    ],
+    ("dicom_series/enhanced_multiframe/IM_0027_fMAP.dcm", (64, 64, 32), (4, 4, 4), (0, 2548.2)),
+    ("dicom_series/enhanced_multiframe/6_3.dcm", (64, 64, 6), (3.375, 3.375, 2.4), None),
+    ("dicom_series/d2n_small_vendor_sets/hyperfine/anatomical", (112, 138, 8), (1.59, 1.61, 5), (0, 254)),
+    ("dicom_series/d2n_small_vendor_sets/philips_enhanced/anatomical", (256, 256, 8), (1, 1, 1.2), (0, 1081.7)),
+    (
+        "dicom_series/d2n_small_vendor_sets/siemens_multiframe/anatomical",
+        (256, 256, 8),
+        (0.9375, 0.9375, 0.9),
+        (0, 254),
+    ),
+    ("dicom_series/philips_swi_mag_phase_mixed.zip", (768, 768, 2), (0.2995, 0.2995, 1), (0, 992.37)),
+    ("dicom_series/nih_ge_siemens_epi_multiseries.zip", (64, 64, 15), (3.75, 3.75, 5), (0, 7309)),
     ("mr_lesion/pyradiomics_brain_tumour_t1c/brain1_image.nrrd", (256, 256, 25), (0.7812, 0.7812, 6.5), (0, 3057)),
     ("mr_lesion/pyradiomics_brain_tumour_t1c/brain2_image.nrrd", (256, 256, 23), (0.7812, 0.7812, 6.5), (0, 1523)),
 ]
+
+NO_PLACE = "where its pictures lie"
+
+LOOK_ONLY = [
+    ("odd_files/nibabel/0.dcm", NO_PLACE),
+    ("odd_files/nibabel/nicom/slicethickness_empty_string.dcm", "projection"),
+    ("odd_files/dicom_d2n_failing/notavolume", "1 position with 4 pictures"),
+    ("odd_files/dicom_d2n_failing/ge_single_slice", "how thick"),
+    *[
+        (f"odd_files/dicom_pydicom/{name}", OTHER_OBJECT)
+        for name in ("GDCMJ2K_TextGBR.dcm", "JPEG2000.dcm", "SC_rgb_small_odd.dcm", "image_dfl.dcm")
+    ],
+    ("odd_files/dicom_pydicom/dicomdirtests/77654033/CR1", OTHER_OBJECT),
+    ("odd_files/dicom_pydicom/dicomdirtests/77654033/CT2", "hole of 202.5 mm"),
+    ("odd_files/dicom_pydicom/dicomdirtests/98892001/CT2N", "scout"),
+    ("odd_files/dicom_pydicom/dicomdirtests/98892003/MR700", "projection"),
+    *[
+        (f"odd_files/dicom_pydicom_data/{name}", NO_PLACE)
+        for name in (
+            "emri_small.dcm", "emri_small_RLE.dcm", "emri_small_big_endian.dcm", "emri_small_jpeg_2k_lossless.dcm",
+            "emri_small_jpeg_ls_lossless.dcm",
+        )
+    ],
+    *[
+        (f"odd_files/dicom_pydicom_data/{name}", OTHER_OBJECT)
+        for name in ("JPEG-LL.dcm", "JPGLosslessP14SV1_1s_1f_8b.dcm", "mlut_18.dcm", "vlut_04.dcm")
+    ],
+    ("odd_files/dicom_pydicom_data/693_J2KR.dcm", "1 position with 2 pictures"),
+    ("odd_files/dicom_pydicom_data/explicit_VR-UN.dcm", "how thick"),
+    ("dicom_series/d2n_small_vendor_sets/generic/rgb/001", OTHER_OBJECT),
+]  # fmt: skip
 
 REFUSED = [
     ("odd_files/nibabel/row_major.dconn.nii", "CIFTI"),
@@ -73,16 +118,10 @@ REFUSED = [
         (f"odd_files/nibabel/nicom/{name}", NOT_A_SCAN)
         for name in ("ascconv_sample.txt", "csa2_b0.bin", "csa2_zero_len.bin.gz")
     ],
-    ("odd_files/nibabel/0.dcm", MOSAIC),
-    ("odd_files/nibabel/nicom/siemens_dwi_0.dcm.gz", MOSAIC),
-    ("odd_files/nibabel/nicom/philips_mprage.dcm.gz", ENHANCED),
-    ("odd_files/nibabel/nicom/csa_slice_norm.dcm", MOSAIC),
+    ("odd_files/nibabel/nicom/siemens_dwi_0.dcm.gz", "same value"),
+    ("odd_files/nibabel/nicom/philips_mprage.dcm.gz", "same value"),
+    ("odd_files/nibabel/nicom/csa_slice_norm.dcm", "no pixel data"),
     ("odd_files/nibabel/nicom/decimal_rescale.dcm", "same value"),
-    ("odd_files/nibabel/nicom/slicethickness_empty_string.dcm", "how thick"),
-    *[(f"odd_files/dicom_transfer_syntaxes_siemens/{n}.dcm", MOSAIC) for n in range(1, 10)],
-    ("odd_files/dicom_transfer_syntaxes_siemens", MOSAIC),
-    ("odd_files/dicom_d2n_failing/notavolume", "1 position with 4 pictures"),
-    ("odd_files/dicom_d2n_failing/ge_single_slice", "how thick"),
     ("odd_files/dicom_pydicom/MR_truncated.dcm", "incomplete"),
     ("odd_files/dicom_pydicom/no_meta.dcm", "damaged"),
     ("odd_files/dicom_pydicom/UN_sequence.dcm", "damaged"),
@@ -90,46 +129,21 @@ REFUSED = [
     *[
         (f"odd_files/dicom_pydicom/{name}", OTHER_OBJECT)
         for name in (
-            "GDCMJ2K_TextGBR.dcm", "JPEG-lossy.dcm", "JPEG2000.dcm", "JPEG2000-embedded-sequence-delimiter.dcm",
-            "JPGExtended.dcm", "SC_rgb_small_odd.dcm", "badVR.dcm", "image_dfl.dcm", "liver_1frame.dcm", "rtdose.dcm",
+                        "badVR.dcm", "liver_1frame.dcm", "rtdose.dcm",
             "rtplan.dcm", "rtstruct.dcm", "test-SR.dcm", "waveform_ecg.dcm",
         )
     ],
     *[
-        (f"odd_files/dicom_pydicom/{name}", NO_MODALITY)
-        for name in ("empty_charset_LEI.dcm", "meta_missing_tsyntax.dcm", "nested_priv_SQ.dcm")
+        (f"odd_files/dicom_pydicom/{name}", "cannot be decoded")
+        for name in ("JPEG-lossy.dcm", "JPEG2000-embedded-sequence-delimiter.dcm", "JPGExtended.dcm")
     ],
+    ("odd_files/dicom_pydicom/empty_charset_LEI.dcm", "damaged"),
+    ("odd_files/dicom_pydicom/meta_missing_tsyntax.dcm", "how large the picture is"),
+    ("odd_files/dicom_pydicom/nested_priv_SQ.dcm", "how large the picture is"),
     ("odd_files/dicom_pydicom/dicomdirtests/TINY_ALPHA", "no pixel data"),
-    ("odd_files/dicom_pydicom/dicomdirtests/77654033/CR1", OTHER_OBJECT),
-    ("odd_files/dicom_pydicom/dicomdirtests/77654033/CT2", "leave a hole of 202.5 mm"),
-    ("odd_files/dicom_pydicom/dicomdirtests/98892001/CT2N", "scout"),
-    ("odd_files/dicom_pydicom/dicomdirtests/98892003/MR700", "different orientations"),
-    *[
-        (f"odd_files/dicom_pydicom_data/{name}", ENHANCED)
-        for name in (
-            "eCT_Supplemental.dcm", "emri_small.dcm", "emri_small_RLE.dcm", "emri_small_big_endian.dcm",
-            "emri_small_jpeg_2k_lossless.dcm", "emri_small_jpeg_2k_lossless_too_short.dcm",
-            "emri_small_jpeg_ls_lossless.dcm",
-        )
-    ],
-    *[
-        (f"odd_files/dicom_pydicom_data/{name}", OTHER_OBJECT)
-        for name in (
-            "JPEG-LL.dcm", "JPGLosslessP14SV1_1s_1f_8b.dcm", "liver.dcm", "mlut_18.dcm", "vlut_04.dcm",
-        )
-    ],
-    ("odd_files/dicom_pydicom_data/693_J2KR.dcm", "several versions"),
-    ("odd_files/dicom_pydicom_data/explicit_VR-UN.dcm", "how thick"),
-    ("dicom_series/enhanced_multiframe", ENHANCED),
-    ("dicom_series/enhanced_multiframe/IM_0027_fMAP.dcm", ENHANCED),
-    ("dicom_series/d2n_small_vendor_sets/hyperfine/anatomical", ENHANCED),
-    ("dicom_series/d2n_small_vendor_sets/philips_enhanced/anatomical", ENHANCED),
-    ("dicom_series/d2n_small_vendor_sets/siemens_multiframe/anatomical", ENHANCED),
-    ("dicom_series/d2n_small_vendor_sets/generic/rgb/001", OTHER_OBJECT),
+    ("odd_files/dicom_pydicom_data/liver.dcm", OTHER_OBJECT),
     ("dicom_series/dcmqi_ct_seg/liver.dcm", OTHER_OBJECT),
     ("dicom_series/dcmqi_ct_seg/sparse-labelmap-noppv.dcm", OTHER_OBJECT),
-    ("dicom_series/philips_swi_mag_phase_mixed.zip", "magnitude and phase"),
-    ("dicom_series/nih_ge_siemens_epi_multiseries.zip", "None of the 5 series"),
     ("dicom_series/hanke_t1w_7T_README.md", NOT_A_SCAN),
 ]  # fmt: skip
 
@@ -137,11 +151,19 @@ REFUSED = [
 @pytest.mark.parametrize(("path", "size", "spacing", "values"), OPENS, ids=[row[0] for row in OPENS])
 def test_opens_with_its_true_size_spacing_and_values(shared_data, path, size, spacing, values):
     volume = read_scan(shared_data / path)
+    assert volume.not_measurable is None
     assert volume.geometry.size == size
     assert volume.geometry.spacing == pytest.approx(spacing, abs=1e-3)
     if values:
         assert (volume.array.min(), volume.array.max()) == pytest.approx(values, rel=1e-3)
     assert np.all(np.isfinite(volume.array))
+
+
+@pytest.mark.parametrize(("path", "words"), LOOK_ONLY, ids=[row[0] for row in LOOK_ONLY])
+def test_opens_to_be_looked_at_only_with_its_reason(shared_data, path, words):
+    volume = read_scan(shared_data / path)
+    assert words in volume.not_measurable
+    assert volume.array.min() < volume.array.max()
 
 
 @pytest.mark.parametrize(("path", "words"), REFUSED, ids=[row[0] for row in REFUSED])
@@ -276,16 +298,45 @@ def test_a_large_oblique_series_agrees_with_itk(shared_data, tmp_path):
 
 def test_a_cd_with_scouts_and_reports_lists_them_with_reasons(shared_data):
     found = list_series(shared_data / "dicom_series/philips_ct_phantom_multiseries_dicomdir.zip")
-    assert [(s.images, s.measurable) for s in found] == [(1, False), (28, True), (6, False)]
+    assert [(s.images, s.verdict) for s in found] == [
+        (1, Verdict.VIEWABLE), (28, Verdict.MEASURABLE),
+        (3, Verdict.VIEWABLE), (2, Verdict.VIEWABLE), (1, Verdict.VIEWABLE),
+    ]  # fmt: skip
     assert "scout" in found[0].reason
-    assert "Secondary Capture" in found[2].reason
+    assert all("Secondary Capture" in s.reason for s in found[2:])
+    assert [s.uid.split("#")[1] for s in found[2:]] == ["512x256", "650x512", "650x741"]
 
 
-def test_time_points_are_told_from_missing_slices(shared_data):
-    found = list_series(shared_data / "dicom_series/nih_ge_siemens_epi_multiseries.zip")
-    reasons = [s.reason for s in found]
-    assert any("several time points (15 positions with 10 pictures each)" in reason for reason in reasons)
-    assert sum("mosaic" in reason for reason in reasons) == 4
+def test_every_time_point_is_a_stack_of_its_own(shared_data):
+    archive = shared_data / "dicom_series/nih_ge_siemens_epi_multiseries.zip"
+    found = [s for s in list_series(archive) if s.size == (64, 64, 15)]
+    assert [s.uid.split("#")[1] for s in found] == [f"time-{n}" for n in range(1, 11)]
+    assert all(s.measurable and s.spacing == pytest.approx((3.75, 3.75, 5)) for s in found)
+    # The same places, other pictures; file 16 begins the second time point.
+    first, second = (read_scan(archive, series_uid=s.uid) for s in found[:2])
+    assert first.geometry == second.geometry
+    with zipfile.ZipFile(archive) as packed:
+        name = next(n for n in packed.namelist() if n.endswith("interleaved_i_to_s-00016.dcm"))
+        dataset = pydicom.dcmread(packed.open(name))
+    assert second.geometry.index_to_lps((0, 0, 0)) == pytest.approx([float(v) for v in dataset.ImagePositionPatient])
+    assert np.array_equal(second.array[0], dataset.pixel_array)
+
+
+def test_magnitude_and_phase_are_two_stacks(shared_data):
+    archive = shared_data / "dicom_series/philips_swi_mag_phase_mixed.zip"
+    magnitude, phase = (read_scan(archive, series_uid=s.uid) for s in list_series(archive))
+    assert magnitude.geometry == phase.geometry
+    assert magnitude.geometry.size == (768, 768, 2)
+    assert magnitude.array.min() >= 0
+    assert phase.array.min() == pytest.approx(-3142, abs=1)
+    assert [v.name.rsplit(", ")[-1] for v in (magnitude, phase)] == ["magnitude", "phase"]
+
+
+def test_series_that_share_a_uid_are_told_apart_by_their_numbers(shared_data):
+    found = list_series(shared_data / "odd_files/dicom_transfer_syntaxes_siemens")
+    mosaics = [s for s in found if s.size == (64, 64, 35)]
+    assert [s.uid.split("#")[1] for s in mosaics] == [f"series-{n}" for n in range(1, 10)]
+    assert len({s.uid.split("#")[0] for s in mosaics}) == 1
 
 
 MASKS = [

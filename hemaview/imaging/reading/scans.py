@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hemaview.errors import ScanError
+from hemaview.imaging.reading.dicom.finding import DICOMDIR_CLASS
 from hemaview.imaging.reading.dicom.header import Instance, read_instance
-from hemaview.imaging.reading.dicom.series import DICOMDIR_CLASS, find_series, read_series
-from hemaview.imaging.reading.dicom.stack import kind_problem
+from hemaview.imaging.reading.dicom.opening import read_series
+from hemaview.imaging.reading.dicom.series import find_series
 from hemaview.imaging.reading.files import check_readable, incomplete, read_start
 from hemaview.imaging.reading.formats import VOLUME_SUFFIXES
 from hemaview.imaging.reading.pairs import is_voxels_half, voxels_halves
@@ -117,12 +118,9 @@ def _read_dicom_file(path: Path, series_uid: str | None, progress: Progress | No
     instance = _dicom_file(path)
     if instance.sop_class == DICOMDIR_CLASS:
         return read_series(_siblings(path), path.parent.name, series_uid, progress)
-    problem = kind_problem(instance)
-    if problem:
-        raise ScanError(f"'{path.name}' {problem}.")
     if instance.is_truncated:
         raise incomplete(path.name)
-    return read_series(_siblings(path), path.name, series_uid or instance.series_uid, progress)
+    return read_series(_siblings(path), path.name, series_uid, progress, file=path)
 
 
 def _read_zip(path: Path, series_uid: str | None, progress: Progress | None) -> Volume:

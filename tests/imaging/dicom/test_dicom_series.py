@@ -1,4 +1,4 @@
-"""Known-answer DICOM series: what is right is read exactly, everything else is refused by name."""
+"""Known-answer DICOM series: what is right is read exactly."""
 
 import logging
 
@@ -15,7 +15,6 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     RLELossless,
-    SecondaryCaptureImageStorage,
 )
 
 from hemaview.errors import Cancelled, ScanError
@@ -208,15 +207,14 @@ def test_twelve_bits_with_an_overlay_above_them_are_masked(dicom_series):
     assert np.array_equal(read_scan(dicom_series(stored, modality="MR", edit=narrow)).array, values)
 
 
-def test_a_negative_mr_is_inverted_and_a_negative_ct_refused(dicom_series, ct_values):
+def test_a_negative_mr_is_inverted(dicom_series):
     def negative(dataset, _):
         dataset.PhotometricInterpretation = "MONOCHROME1"
 
     stored = np.random.default_rng(0).integers(0, 900, (3, 4, 5)).astype(np.uint16)
     volume = read_scan(dicom_series(stored, modality="MR", edit=negative))
     assert np.array_equal(volume.array, int(stored.max()) + int(stored.min()) - stored.astype(int))
-    with pytest.raises(ScanError, match="MONOCHROME1"):
-        read_scan(dicom_series(ct_values, folder="ct", edit=negative))
+    assert volume.not_measurable is None
 
 
 def test_positions_rounded_by_the_scanner_are_accepted(dicom_series, ct_values):
@@ -255,76 +253,6 @@ def _set(which, **values):
     return edit
 
 
-def _drop(which, keyword):
-    def edit(dataset, k):
-        if k in which:
-            delattr(dataset, keyword)
-
-    return edit
-
-
-@pytest.mark.parametrize(
-    ("edit", "words"),
-    [
-        (_move({3}, (4, 0, 0)), ["shifted sideways"]),
-        (_move({3}, (0, 0, -5)), ["same position"]),
-        (_set({1}, ImageOrientationPatient=[0, 1, 0, 0, 0, -1]), ["different orientations"]),
-        (_set({1}, PixelSpacing=[0.5, 0.9]), ["different pixel spacings"]),
-        (_set(range(6), PixelSpacing=[0, 0]), ["pixel spacing"]),
-        (_set({2}, NumberOfFrames=4), ["4 frames"]),
-        (_set({2}, ImageType=["ORIGINAL", "PRIMARY", "M", "MOSAIC"]), ["mosaic"]),
-        (_set({0}, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]), ["scout"]),
-        (_set({0}, SOPClassUID=SecondaryCaptureImageStorage), ["Secondary Capture"]),
-        (_set({0}, SamplesPerPixel=3, PhotometricInterpretation="RGB"), ["colour"]),
-        (_set({0}, RescaleSlope=0), ["rescaled"]),
-        (_set({0}, Rows=5, PixelData=b"\0" * 120), ["mixes pictures", "12 x 10 (5)", "12 x 5 (1)"]),
-        (_set({0}, BitsAllocated=12), ["unusual"]),
-        (_set({0}, Rows=40), ["ends before"]),
-        (_set({0}, PixelData=b""), ["no pixel data"]),
-        (_drop({2, 3}, "ImagePositionPatient"), ["have no usable position"]),
-        (_drop(range(6), "ImageOrientationPatient"), ["no usable orientation"]),
-        (_drop({5}, "PixelSpacing"), ["has no usable pixel spacing"]),
-        (_set({5}, PixelSpacing=[0.5]), ["has no usable pixel spacing"]),
-        (_drop(range(6), "PixelData"), ["it holds no pixel data"]),
-    ],
-)
-@pytest.mark.filterwarnings("ignore")
-def test_what_is_not_an_even_stack_is_refused_with_its_reason(dicom_series, ct_values, edit, words):
-    with pydicom.config.disable_value_validation():
-        folder = dicom_series(ct_values, edit=edit)
-    with pytest.raises(ScanError) as refusal:
-        read_scan(folder)
-    text = str(refusal.value)
-    assert all(word in text for word in words), text
-    assert text.endswith(".")
-    assert "\n" not in text
-    assert not list_series(folder)[0].measurable
-
-
-@pytest.mark.parametrize(
-    ("tags", "word"),
-    [
-        ({"EchoTime": (10, 20)}, "echoes"),
-        ({"TemporalPositionIdentifier": (1, 2)}, "time points"),
-        ({"DiffusionBValue": (0.0, 1000.0)}, "diffusion"),
-        ({"ImageType": (["ORIGINAL", "PRIMARY", "M"], ["ORIGINAL", "PRIMARY", "P"])}, "magnitude and phase"),
-        ({"AcquisitionTime": ("101010", "101020")}, "time points"),
-        ({}, "same position"),
-    ],
-)
-def test_several_pictures_of_one_place_are_told_apart(dicom_series, tags, word):
-    values = np.random.default_rng(0).integers(0, 900, (6, 4, 5)).astype(np.uint16)
-
-    def twice(dataset, k):
-        dataset.ImagePositionPatient = [0, 0, 5 * (k // 2)]
-        for keyword, choices in tags.items():
-            setattr(dataset, keyword, choices[k % 2])
-
-    with pytest.raises(ScanError, match=word) as refusal:
-        read_scan(dicom_series(values, modality="MR", edit=twice))
-    assert "3 positions with 2 pictures each" in str(refusal.value)
-
-
 def test_a_file_that_is_there_twice_is_read_once(dicom_series, ct_values):
     folder = dicom_series(ct_values)
     (folder / "copy.dcm").write_bytes((folder / "IM0000.dcm").read_bytes())
@@ -337,8 +265,7 @@ def test_a_single_slice_is_shown_with_a_warning(dicom_series, ct_values):
     volume = read_scan(dicom_series(ct_values[:1]))
     assert volume.geometry.size[2] == 1
     assert any("only one slice" in note for note in volume.notes)
-    with pytest.raises(ScanError, match="how thick"):
-        read_scan(dicom_series(ct_values[:1], folder="thin", edit=_drop({0}, "SliceThickness")))
+    assert volume.not_measurable is None
 
 
 def test_one_file_opens_its_series_and_no_other(dicom_series, ct_values):
@@ -360,8 +287,7 @@ def test_the_largest_of_several_series_is_opened_and_the_others_named(dicom_seri
     assert volume.geometry.size[2] == 6
     assert any("MR series 4" in note and "2 series" in note for note in volume.notes)
     assert read_scan(top, series_uid="1.2.3").geometry.size[2] == 3
-    with pytest.raises(ScanError, match="shifted sideways"):
-        read_scan(top, series_uid="1.2.4")
+    assert "shifted sideways" in read_scan(top, series_uid="1.2.4").not_measurable
     with pytest.raises(ScanError, match="does not hold the series"):
         read_scan(top, series_uid="9.9")
 
@@ -395,8 +321,9 @@ def test_damaged_files_are_named(dicom_series, ct_values):
     names = sorted(folder.iterdir(), key=lambda p: pydicom.dcmread(p).ImagePositionPatient[2])
     whole = names[-1].read_bytes()
     names[-1].write_bytes(whole[:-40])
-    with pytest.raises(ScanError, match=names[-1].name):
-        read_scan(folder)
+    volume = read_scan(folder)
+    assert volume.geometry.size[2] == 5
+    assert any(names[-1].name in note and "damaged" in note for note in volume.notes)
     names[-1].write_bytes(b"")
     volume = read_scan(folder)
     assert volume.geometry.size[2] == 5
@@ -417,13 +344,14 @@ def test_a_data_set_without_preamble_is_read(dicom_series, ct_values):
 
 
 @pytest.mark.parametrize(
-    ("edit", "modality"),
+    ("edit", "in_hu"),
     [
-        (_set(range(6), RescaleType="ED"), Modality.UNKNOWN),
-        (_set(range(6), RescaleType="US"), Modality.CT),
+        (_set(range(6), RescaleType="ED"), False),
+        (_set(range(6), RescaleType="US"), True),
     ],
 )
-def test_ct_that_is_not_hu_says_so(dicom_series, ct_values, edit, modality):
+def test_ct_that_is_not_hu_says_so(dicom_series, ct_values, edit, in_hu):
     volume = read_scan(dicom_series(ct_values, edit=edit))
-    assert volume.modality is modality
-    assert any("HU" in note for note in volume.notes) == (modality is Modality.UNKNOWN)
+    assert volume.modality is Modality.CT
+    assert volume.is_hounsfield is in_hu
+    assert any("HU" in note for note in volume.notes) is not in_hu

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from hemaview.errors import ScanError
 from hemaview.imaging.reading import read_scan
 
 
@@ -76,18 +75,17 @@ def test_many_different_gaps_are_said_in_short(dicom_series, ct_values):
 
 
 def test_a_hole_is_not_taken_for_a_spacing(dicom_series, ct_values):
-    with pytest.raises(ScanError, match="hole of 200 mm"):
-        read_scan(dicom_series(ct_values, edit=_at((0, 200, 202, 204, 206, 208.0))))
+    volume = read_scan(dicom_series(ct_values, edit=_at((0, 200, 202, 204, 206, 208.0))))
+    assert "hole of 200 mm" in volume.not_measurable
 
 
 def test_slices_that_drift_sideways_are_no_grid(dicom_series, ct_values):
     def drift(dataset, k):
         dataset.ImagePositionPatient = [-100, -80 + (0, 0, 0, 1, 2, 3)[k], 20 + 5 * k]
 
-    with pytest.raises(ScanError, match="shifted sideways"):
-        read_scan(dicom_series(ct_values, edit=drift))
+    assert "shifted sideways" in read_scan(dicom_series(ct_values, edit=drift)).not_measurable
 
 
 def test_slices_far_from_their_normal_are_no_grid(dicom_series, ct_values):
-    with pytest.raises(ScanError, match="degrees away from their normal"):
-        read_scan(dicom_series(ct_values, step=(0, 6, 5)))
+    volume = read_scan(dicom_series(ct_values, step=(0, 6, 5)))
+    assert "50 degrees away from their normal" in volume.not_measurable

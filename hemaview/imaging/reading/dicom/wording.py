@@ -1,7 +1,8 @@
-"""Lists of files, sizes and counts as words of a sentence."""
+"""Lists of files, sizes and counts as words of a sentence, and the order in which people count."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from hemaview.imaging.reading.dicom.header import Instance
@@ -24,3 +25,8 @@ def listed(words: Iterable[object]) -> str:
 def counted(count: int, one: str, many: str) -> str:
     """For example "1 slice is" or "3 slices are"."""
     return f"1 {one}" if count == 1 else f"{count} {many}"
+
+
+def natural_order(text: str) -> tuple[tuple[float, str], ...]:
+    """A key that sorts "2" before "10" and words behind numbers."""
+    return tuple((float(part) if part.isdigit() else float("inf"), part) for part in re.split(r"(\d+)", text) if part)

@@ -1,0 +1,62 @@
+"""From files to the DICOM pictures in them; headers only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from hemaview.errors import ScanError
+from hemaview.imaging.reading.dicom.frames import NotAPicture, pictures
+from hemaview.imaging.reading.dicom.header import Instance, read_instance
+from hemaview.imaging.reading.sources import Source
+
+DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
+_DICOM_SUFFIXES = (".dcm", ".ima", ".dicom")
+
+
+@dataclass(frozen=True)
+class Found:
+    """The pictures of some files, and those files that are DICOM but too damaged to say what they hold."""
+
+    pictures: tuple[Instance, ...]
+    damaged: tuple[Source, ...]
+
+
+def read_pictures(source: Source) -> tuple[Instance, ...] | None:
+    """The pictures in a file, None when it is not DICOM or its header cannot be parsed.
+
+    A DICOM file without pictures, or whose pictures cannot be told apart, gives one Instance that says so.
+    """
+    instance = read_instance(source)
+    if instance is None:
+        return None
+    try:
+        return pictures(instance)
+    except NotAPicture as problem:
+        return (replace(instance, problem=str(problem)),)
+    except ScanError:
+        return (replace(instance, problem="its header is damaged"),)
+
+
+def is_cut_off(instance: Instance) -> bool:
+    """Whether this is what is left of a file that ends within its header."""
+    return not instance.series_uid and not instance.has_pixels and not instance.modality
+
+
+def find_pictures(sources: Sequence[Source], progress: Callable[[float], None] | None = None) -> Found:
+    """All pictures in ``sources``; files that are not DICOM, and DICOMDIRs, are passed over."""
+    found: list[Instance] = []
+    damaged: list[Source] = []
+    for done, source in enumerate(sources, start=1):
+        held = read_pictures(source)
+        if held is None:
+            if source.name.lower().endswith(_DICOM_SUFFIXES):
+                damaged.append(source)
+        elif held[0].sop_class != DICOMDIR_CLASS:
+            if is_cut_off(held[0]):
+                damaged.append(source)
+            else:
+                found.extend(held)
+        if progress:
+            progress(done / len(sources))
+    return Found(tuple(found), tuple(damaged))

@@ -1,0 +1,153 @@
+"""Opening one stack of a DICOM series as a Volume, and which one where nobody said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from hemaview.errors import ScanError
+from hemaview.imaging.reading.dicom.copies import check_copies
+from hemaview.imaging.reading.dicom.finding import find_pictures
+from hemaview.imaging.reading.dicom.pixels import stored_pixels
+from hemaview.imaging.reading.dicom.series import Series, group_series
+from hemaview.imaging.reading.dicom.stack import Stack
+from hemaview.imaging.reading.dicom.traits import component_of, made_of_others
+from hemaview.imaging.reading.dicom.values import read_values
+from hemaview.imaging.reading.dicom.verdicts import Kind, kind_of
+from hemaview.imaging.reading.dicom.wording import counted
+from hemaview.imaging.reading.files import incomplete
+from hemaview.imaging.reading.pixels import to_scan_values
+from hemaview.imaging.reading.sources import Source
+from hemaview.imaging.reading.summary import SeriesSummary
+from hemaview.imaging.volume import Modality, Volume
+
+Progress = Callable[[float], None]
+
+_HEADER_SHARE = 0.4
+_HOUNSFIELD_TYPES = ("", "HU", "US")
+
+
+def read_series(
+    sources: Sequence[Source],
+    where: str,
+    series_uid: str | None = None,
+    progress: Progress | None = None,
+    *,
+    file: Path | None = None,
+) -> Volume:
+    """The stack ``series_uid`` among ``sources``, else the one that ``file`` belongs to, else the best there is.
+
+    A ``series_uid`` without a part means the best stack of that series. ``where`` names the folder, file or zip in
+    messages. A stack on which nothing can be measured opens with ``Volume.not_measurable``. Raises ``ScanError``.
+    """
+    headers = (lambda share: progress(_HEADER_SHARE * share)) if progress else None
+    found = find_pictures(sources, headers)
+    series = group_series(sorted(found.pictures, key=lambda picture: picture.source.path != file))
+    if not series and file is not None:
+        raise incomplete(file.name)
+    if not series:
+        damaged = f"no intact DICOM image ('{found.damaged[0].name}' is damaged)" if found.damaged else "no DICOM image"
+        raise ScanError(f"'{where}' holds {damaged}; choose the folder that holds the scan or copy it again.")
+    chosen, notes = _best(_asked_for(series, where, series_uid, file), where)
+    if found.damaged:
+        files = counted(len(found.damaged), "damaged file was", "damaged files were")
+        notes = (*notes, f"{files} left out ('{found.damaged[0].name}'), so slices at the ends may be missing.")
+    pixels = (lambda share: progress(_HEADER_SHARE + (1 - _HEADER_SHARE) * share)) if progress else None
+    return _volume(chosen, notes, pixels)
+
+
+def _volume(chosen: Series, notes: tuple[str, ...], progress: Progress | None) -> Volume:
+    stack, summary = chosen.stack, chosen.summary
+    assert stack is not None
+    check_copies(chosen.copies, stored_pixels)
+    values, pixel_notes = read_values(stack.instances, progress)
+    array, value_notes = to_scan_values(values)
+    hounsfield, value_warnings = _hounsfield(stack, float(array.min()))
+    return Volume(
+        array=array,
+        geometry=stack.geometry,
+        modality=_modality(stack),
+        name=summary.label,
+        notes=(*notes, *summary.notes, *pixel_notes, *value_notes, *value_warnings),
+        attributes=MappingProxyType(_attributes(stack, summary)),
+        not_measurable=summary.reason,
+        sequence=chosen.guess,
+        study=summary.study,
+        hounsfield=hounsfield,
+    )
+
+
+def _attributes(stack: Stack, summary: SeriesSummary) -> dict[str, str]:
+    first = stack.instances[0]
+    attributes = {"format": "DICOM", "series_uid": summary.uid, **first.technique}
+    if first.slice_thickness:
+        attributes["slice_thickness_mm"] = f"{first.slice_thickness:g}"
+    if stack.tilt_degrees > 0.1:
+        attributes["gantry_tilt_degrees"] = f"{stack.tilt_degrees:.2f}"
+    return attributes
+
+
+def _modality(stack: Stack) -> Modality:
+    return {"CT": Modality.CT, "MR": Modality.MR}.get(stack.instances[0].modality, Modality.UNKNOWN)
+
+
+def _hounsfield(stack: Stack, lowest: float) -> tuple[bool | None, tuple[str, ...]]:
+    """Whether the values of a CT are HU, None for other scans, and what to tell the user if they are not."""
+    first = stack.instances[0]
+    if first.modality != "CT":
+        return None, ()
+    if kind_of(first) is Kind.OTHER:
+        return False, ()
+    if first.rescale_type not in _HOUNSFIELD_TYPES:
+        return False, (f"This CT is not in HU (it says '{first.rescale_type}'), so CT windows do not apply.",)
+    if first.bits_stored <= 8:
+        return False, ("This CT is stored in 8 bits, so its values are grey levels and not HU.",)
+    if first.intercept is None and lowest > -500:
+        return False, ("This CT does not say how its values become HU, so CT windows do not apply.",)
+    return True, ()
+
+
+def _asked_for(found: Sequence[Series], where: str, series_uid: str | None, file: Path | None) -> Sequence[Series]:
+    if series_uid is not None:
+        exactly = [s for s in found if s.summary.uid == series_uid]
+        named = exactly or [s for s in found if s.instances[0].series_uid == series_uid]
+        if not named:
+            raise ScanError(f"'{where}' does not hold the series that was asked for any more; choose it again.")
+        return named
+    if file is not None:
+        named = [s for s in found if any(p.source.path == file for p in s.instances)]
+        if not named:
+            raise incomplete(file.name)
+        return named
+    return found
+
+
+def _best(found: Sequence[Series], where: str) -> tuple[Series, tuple[str, ...]]:
+    """The first of those that are worth most, and a note that names the others that could be measured."""
+    usable = [s for s in found if s.summary.measurable] or [s for s in found if s.stack is not None]
+    if not usable:
+        raise ScanError(_nothing_to_open(found, where))
+    best = max(usable, key=_worth)
+    if len(usable) == 1:
+        return best, ()
+    others = [s.summary.label for s in usable if s is not best]
+    listed = ", ".join(others[:4]) + (f" and {len(others) - 4} more" if len(others) > 4 else "")
+    return best, (f"{best.summary.label} is one of {len(usable)} series here; the others are {listed}.",)
+
+
+def _worth(series: Series) -> tuple[bool, bool, bool, int]:
+    """Scans before everything else, acquired before computed pictures, stacks before single slices, then by size."""
+    first = series.instances[0]
+    is_scan = kind_of(first) is Kind.SCAN
+    is_original = not component_of(first) and not made_of_others(first) and "DERIVED" not in first.image_type
+    x, y, z = series.summary.size or (0, 0, 0)
+    return is_scan, is_original, z > 1, x * y * z
+
+
+def _nothing_to_open(found: Sequence[Series], where: str) -> str:
+    if len(found) == 1:
+        return f"{found[0].summary.label} cannot be opened because {found[0].summary.reason}."
+    reasons = [f"{s.summary.label}: {s.summary.reason}" for s in found[:3]]
+    more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
+    return f"None of the {len(found)} series in '{where}' can be opened ({'; '.join(reasons)}{more})."
