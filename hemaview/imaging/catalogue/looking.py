@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hemaview.errors import ScanError
-from hemaview.imaging.reading.dicom.header import Instance, read_instance
-from hemaview.imaging.reading.dicom.series import DICOMDIR_CLASS
+from hemaview.imaging.reading.dicom.finding import DICOMDIR_CLASS, is_cut_off, read_pictures
+from hemaview.imaging.reading.dicom.header import Instance
 from hemaview.imaging.reading.formats import VOLUME_SUFFIXES
 from hemaview.imaging.reading.sources import Source, looks_like_dicom
 
@@ -52,12 +52,9 @@ def look_at(source: Source) -> Look:
 
 
 def _look_at_dicom(source: Source) -> Look:
-    instance = read_instance(source)
-    if instance is None:
+    pictures = read_pictures(source)
+    if pictures is None:
         return Look(Kind.DAMAGED if source.name.lower().endswith(_DICOM_SUFFIXES) else Kind.FOREIGN)
-    if instance.sop_class == DICOMDIR_CLASS:
+    if pictures[0].sop_class == DICOMDIR_CLASS:
         return Look(Kind.DIRECTORY)
-    if not instance.series_uid and not instance.has_pixels and not instance.modality:
-        # What is left of a file that was cut off in its header.
-        return Look(Kind.DAMAGED)
-    return Look(Kind.PICTURES, (instance,))
+    return Look(Kind.DAMAGED) if is_cut_off(pictures[0]) else Look(Kind.PICTURES, pictures)

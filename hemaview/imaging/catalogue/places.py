@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hemaview.errors import ScanError
+from hemaview.imaging.reading.dicom.finding import DICOMDIR_CLASS
 from hemaview.imaging.reading.dicom.header import read_instance
-from hemaview.imaging.reading.dicom.series import DICOMDIR_CLASS
 from hemaview.imaging.reading.files import check_readable, read_start
 from hemaview.imaging.reading.sources import Source, archive_sources, looks_like_dicom, open_archive
 
@@ -25,19 +25,21 @@ class Places:
     notes: list[str] = field(default_factory=list)
 
 
-def places_of(paths: Sequence[Path | str], archives: ExitStack, found: Callable[[int], None]) -> Places:
+def places_of(
+    paths: Sequence[Path | str], archives: ExitStack, found: Callable[[int], None], *, siblings: bool = True
+) -> Places:
     """The files that ``paths`` stand for, in the order given; ``found`` hears how many there are so far.
 
-    A folder stands for everything below it, a DICOMDIR for everything below its folder, another DICOM file for the
-    files beside it, any other file for itself, and a zip, wherever it lies, for the files in it, which can be read
-    until ``archives`` is closed. Links to folders are not followed.
+    A folder stands for everything below it, a DICOMDIR for everything below its folder, another DICOM file with
+    ``siblings`` for the files beside it, any other file for itself, and a zip, wherever it lies, for the files in it,
+    which can be read until ``archives`` is closed. Links to folders are not followed.
     """
     places = Places()
     seen: set[Path] = set()
     for path in map(Path, paths):
         try:
             check_readable(path)
-            files = _stands_for(path.absolute(), places.notes)
+            files = _stands_for(path.absolute(), places.notes, siblings=siblings)
         except ScanError as error:
             places.notes.append(str(error))
             continue
@@ -49,13 +51,15 @@ def places_of(paths: Sequence[Path | str], archives: ExitStack, found: Callable[
     return places
 
 
-def _stands_for(path: Path, notes: list[str]) -> Iterator[Path]:
+def _stands_for(path: Path, notes: list[str], *, siblings: bool) -> Iterator[Path]:
     if path.is_dir():
         return _below(path, notes, recursive=True)
     if not looks_like_dicom(read_start(path, 132)):
         return iter((path,))
     instance = read_instance(Source(path.name, path))
     is_directory = instance is not None and instance.sop_class == DICOMDIR_CLASS
+    if not is_directory and not siblings:
+        return iter((path,))
     return _below(path.parent, notes, recursive=is_directory)
 
 
