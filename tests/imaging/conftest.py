@@ -34,7 +34,7 @@ def dicom_series(tmp_path: Path) -> Callable[..., Path]:
     ) -> Path:
         """``spacing`` is DICOM's (between rows, between columns)."""
         target = tmp_path / folder
-        target.mkdir(exist_ok=True)
+        target.mkdir(exist_ok=True, parents=True)
         uid = uid or generate_uid()
         names = np.random.default_rng(1).permutation(len(array)) if shuffle else np.arange(len(array))
         for k, plane in enumerate(array):
