@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from hemaview.commands import demo, list_scans, models, segment, train, window
+from hemaview.commands import deidentify, demo, list_scans, models, segment, train, window
 from hemaview.commands.exit_codes import ExitCode, exit_code_of
 from hemaview.commands.terminal import say
 from hemaview.errors import Cancelled, HemaviewError
@@ -18,6 +18,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "demo": demo.run,
     "segment": segment.run,
     "list": list_scans.run,
+    "deidentify": deidentify.run,
     "models": models.run,
     "train": train.run,
 }
