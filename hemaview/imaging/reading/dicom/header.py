@@ -260,6 +260,7 @@ def _instance(
         is_truncated=offset is not None and length is not None and offset + length > file_size,
         moments=moments_of(dataset),
         technique=technique_of(dataset),
+        scale_slope=_scale_slope(dataset),
         study=study_of(dataset),
     )
 
