@@ -13,6 +13,7 @@ import numpy as np
 import pydicom
 
 _TOLERANCE = 0.011
+_PIXEL_SPACING = 0x00280030
 
 
 def states(path: Path, spacing: tuple[float, float, float], slices: int) -> bool | None:
@@ -85,17 +86,20 @@ def _of_afni(header: str) -> Iterator[tuple[float, ...]]:
 def _of_dicom(path: Path) -> Iterator[tuple[float, ...]]:
     """Every pixel spacing at any depth, as (between columns, between rows)."""
     with warnings.catch_warnings(action="ignore"):
+        yield from _pixel_spacings(pydicom.dcmread(path, stop_before_pixels=True, force=True))
+
+
+def _pixel_spacings(dataset: pydicom.Dataset) -> Iterator[tuple[float, float]]:
+    for tag in list(dataset.keys()):
         try:
-            dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)
-            found = [element for element in dataset.iterall() if element.tag == 0x00280030]
-        except Exception:  # a damaged header; nothing independent can be said
-            return
-        for element in found:
-            try:
-                rows, columns = (float(value) for value in element.value)
-            except (TypeError, ValueError):
-                continue
-            yield columns, rows
+            value = dataset[tag].value if tag == _PIXEL_SPACING or dataset.get_item(tag).VR in (None, "SQ") else ()
+            if tag == _PIXEL_SPACING:
+                rows, columns = (float(number) for number in value)
+                yield columns, rows
+        except Exception:  # a damaged element says nothing, and hides no other
+            continue
+        for item in value if isinstance(value, pydicom.Sequence) else ():
+            yield from _pixel_spacings(item)
 
 
 def _numbers(text: str) -> list[float]:

@@ -97,6 +97,7 @@ def _pixels_at(path: Path, data: bytes) -> int | None:
         dataset = pydicom.dcmread(path, force=True)
         if dataset.file_meta.TransferSyntaxUID.is_compressed or "PixelData" not in dataset:
             return None
-        return len(data) - len(dataset.PixelData)
+        at = len(data) - len(dataset.PixelData)
+        return at if 0 < at < len(data) else None
     except Exception:  # nothing is known of a file that cannot be decoded
         return None

@@ -92,6 +92,7 @@ def try_reading(path: Path, limits: Limits) -> Trial:
         return Trial(End.CRASHED, cause, seconds=taken)
     facts = json.loads(told)
     lists = {name: tuple(value) for name, value in facts.items() if isinstance(value, list)}
+    facts["text"] = facts["text"][:_LONGEST_SENTENCE]
     return Trial(**{**facts, **lists, "end": End(facts["end"]), "seconds": taken})
 
 

@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 _TEXT_VRS = {"CS", "DS", "IS", "UI", "SH", "LO", "TM", "DT", "DA"}
 _LARGEST = 1e6
 """No length, position or scale of a head scan is larger; a header that says so is damaged."""
+_LONGEST_TEXT = 128
 
 tag = cache(pydicom.tag.Tag)
 
@@ -41,13 +42,19 @@ def texts(dataset: Dataset, key: Any) -> tuple[str, ...]:
     # Decoding the raw text here takes a tenth of pydicom's conversion, which matters for hundreds of files.
     raw = dataset.get_item(tag(key))
     if isinstance(raw, RawDataElement) and (raw.VR or _standard_vr(key)) in _TEXT_VRS:
-        words = (raw.value or b"").decode("latin-1").split("\\")
-        return tuple(text for word in words if (text := word.strip(" \0")))
+        words = (word.strip(" \0\t\r\n") for word in (raw.value or b"").decode("latin-1").split("\\"))
+        return tuple(word for word in words if _is_text(word))
     converted = value(dataset, key)
     if converted is None or isinstance(converted, bytes):
         return ()
     is_list = isinstance(converted, Sequence) and not isinstance(converted, str)
-    return tuple(text for part in (converted if is_list else [converted]) if (text := str(part).strip()))
+    words = (str(part).strip() for part in (converted if is_list else [converted]))
+    return tuple(word for word in words if _is_text(word))
+
+
+def _is_text(word: str) -> bool:
+    """Whether it can be a value: of an element with a damaged length it is all that follows, patient data included."""
+    return 0 < len(word) <= _LONGEST_TEXT and word.isprintable()
 
 
 def text(dataset: Dataset, key: Any) -> str:
