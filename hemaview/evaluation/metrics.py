@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
+from hemaview.imaging import LabelMap
+
 Mask = NDArray[np.bool_]
 
 
@@ -59,10 +61,9 @@ class VolumeError:
         return 100.0 * self.difference_ml / self.reference_ml
 
 
-def volume_error(mask: ArrayLike, reference: ArrayLike, voxel_volume_ml: float) -> VolumeError:
-    """Volumes of two boolean arrays of one shape on a grid whose voxels hold ``voxel_volume_ml``."""
-    a, b = _pair(mask, reference)
-    return VolumeError(int(np.count_nonzero(a)) * voxel_volume_ml, int(np.count_nonzero(b)) * voxel_volume_ml)
+def volume_error(mask: LabelMap, reference: LabelMap) -> VolumeError:
+    """Volumes of two masks."""
+    return VolumeError(mask.geometry.volume_ml(mask.array), reference.geometry.volume_ml(reference.array))
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,6 +26,7 @@ from hemaview.evaluation.prompts import (
     slice_boxes,
 )
 from hemaview.imaging import LabelMap, Volume
+from hemaview.imaging.even_slices import EvenSlices
 from hemaview.segmentation import PointPrompt, Prompt, Segmentation, Segmenter
 
 
@@ -235,12 +236,12 @@ def _compare(
     first, total = (timing.seconds_first, timing.seconds_total) if isinstance(timing, Segmentation) else timing
     slices = np.flatnonzero(reference.array.any(axis=(1, 2)))
     per_slice = [dice(mask.array[k], reference.array[k]) for k in slices]
-    volumes = volume_error(mask.array, reference.array, reference.geometry.voxel_volume_ml)
+    volumes = volume_error(mask, reference)
     return Score(
         dice_2d=float(np.mean(per_slice)),
         worst_2d=float(min(per_slice)),
         dice_3d=dice(mask.array, reference.array),
-        nsd_2mm=nsd(mask.array, reference.array, reference.geometry.spacing[::-1], 2.0),
+        nsd_2mm=_nsd_2mm(mask, reference),
         volume_percent=volumes.percent,
         volume_abs_percent=abs(volumes.percent),
         empty=float(sum(not mask.array[k].any() for k in slices)),
@@ -250,3 +251,12 @@ def _compare(
         total=total,
         before_3d=before,
     )
+
+
+def _nsd_2mm(mask: LabelMap, reference: LabelMap) -> float:
+    """Surface Dice at 2 mm; distances need even steps, so uneven slices are cut into thin even ones first."""
+    grid = reference.geometry
+    if not grid.is_uneven:
+        return nsd(mask.array, reference.array, grid.spacing[::-1], 2.0)
+    even = EvenSlices.about(grid, min(grid.spacing))
+    return nsd(mask.array[even.source], reference.array[even.source], even.geometry.spacing[::-1], 2.0)

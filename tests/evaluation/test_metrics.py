@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hemaview.evaluation.metrics import assd, dice, hd95, jaccard, nsd, surface_distances, volume_error
+from hemaview.imaging import Geometry, LabelMap
 
 
 def cube(side, start, shape=(40, 40, 40), shift=0, axis=0):
@@ -73,10 +74,11 @@ def test_empty_masks_have_defined_values():
 
 
 def test_volume_error_is_signed_and_relative_to_the_reference():
-    error = volume_error(cube(22, 9), cube(20, 10), 0.001)
+    grid = Geometry((40, 40, 40), (1.0, 1.0, 1.0))
+    error = volume_error(LabelMap(cube(22, 9), grid), LabelMap(cube(20, 10), grid))
     assert error.difference_ml == pytest.approx(10.648 - 8.0)
     assert error.percent == pytest.approx(33.1)
-    assert math.isnan(volume_error(cube(2, 1), np.zeros((40, 40, 40), bool), 1.0).percent)
+    assert math.isnan(volume_error(LabelMap(cube(2, 1), grid), LabelMap.empty(grid)).percent)
 
 
 def test_shapes_and_spacing_are_checked():

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hemaview.imaging import Modality, Volume
+from hemaview.imaging import Geometry, Modality, Volume
 from hemaview.segmentation.compact import crops
 from hemaview.segmentation.guided.box import Box
 
@@ -22,7 +22,8 @@ class Frame:
     """A scan's pixels for the networks.
 
     ``array`` is the scan's own ``[k, j, i]`` array (not copied), ``soft_tissue`` tells that it holds CT numbers,
-    which are limited to soft tissue in every crop, ``spacing`` is (x, y, z) in mm.
+    which are limited to soft tissue in every crop, ``spacing`` is (x, y, z) in mm, of unevenly spaced slices the
+    mean step.
     """
 
     array: NDArray
@@ -33,6 +34,15 @@ class Frame:
     def of(cls, volume: Volume) -> Frame:
         """The frame of a scan; looks at a part of the voxels to tell whether it holds CT numbers."""
         return cls(volume.array, holds_hounsfield(volume), volume.geometry.spacing)
+
+    def near(self, geometry: Geometry, lower: float, upper: float) -> Frame:
+        """The same frame with the mean step of the slices of ``geometry`` between two positions, where steps differ."""
+        if not geometry.is_uneven:
+            return self
+        first = min(max(int(np.floor(lower + 0.5)), 0), geometry.size[2] - 1)
+        stop = max(int(np.ceil(upper - 0.5)) + 1, first + 1)
+        step = float(geometry.slice_steps_mm[first:stop].mean())
+        return replace(self, spacing=(*self.spacing[:2], step))
 
     @property
     def shape(self) -> tuple[int, int, int]:

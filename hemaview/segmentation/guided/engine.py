@@ -84,7 +84,7 @@ class GuidedSegmenter:
         run = Run(
             self._guide,
             opened.session,
-            opened.frame,
+            opened.frame.near(volume.geometry, *plan.depth),
             plan,
             focus=focus,
             on_slice=on_slice,

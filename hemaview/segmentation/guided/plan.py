@@ -89,6 +89,13 @@ class Plan:
     pieces: tuple[Piece, ...]
     known: Known
 
+    @property
+    def depth(self) -> tuple[float, float]:
+        """The lowest and the highest slice position that anything of it is about."""
+        places = [point.k for point in self.known.points] + [float(k) for k in self.known.fixed]
+        places += [face for piece in self.pieces for face in (piece.box.lower[0], piece.box.upper[0])]
+        return min(places), max(places)
+
     @classmethod
     def of(cls, prompt: Prompt, volume: Volume, frame: Frame) -> Plan:
         """Check a prompt against its scan.
@@ -101,7 +108,8 @@ class Plan:
         redrawn = [_redrawn(box, geometry) for box in prompt.slice_boxes]
         drawn = {k: (faces_of(mask),) for k, mask in known.fixed.items() if mask.any()}
         if prompt.boxes:
-            pieces = _with_redrawn([Box.of(box, geometry) for box in prompt.boxes], redrawn)
+            boxes = [Box.of(box, geometry) for box in prompt.boxes]
+            pieces = _with_redrawn(boxes, redrawn, geometry.slice_places_mm)
         elif redrawn or drawn:
             pieces = (_from_slices(redrawn, drawn, geometry),)
         elif any(point.positive for point in known.points):
@@ -162,7 +170,9 @@ def _redrawn(box: BoxPrompt, geometry: Geometry) -> tuple[int, Rectangle]:
     return slices.start, part.rectangle
 
 
-def _with_redrawn(boxes: Sequence[Box], redrawn: Sequence[tuple[int, Rectangle]]) -> tuple[Piece, ...]:
+def _with_redrawn(
+    boxes: Sequence[Box], redrawn: Sequence[tuple[int, Rectangle]], places: NDArray[np.float64]
+) -> tuple[Piece, ...]:
     """Every redrawn rectangle goes to the box that it overlaps most; a box grows to hold its rectangles."""
     chosen: list[dict[int, list[Rectangle]]] = [{} for _ in boxes]
     for k, rectangle in redrawn:
@@ -174,7 +184,7 @@ def _with_redrawn(boxes: Sequence[Box], redrawn: Sequence[tuple[int, Rectangle]]
             for i0, j0, i1, j1 in rectangles:
                 box = box.joined((k - 0.5, j0, i0), (k + 0.5, j1, i1))
         own = {k: tuple(rectangles) for k, rectangles in marks.items()}
-        pieces.append(Piece(box, own, between(own)))
+        pieces.append(Piece(box, own, between(own, places)))
     return tuple(pieces)
 
 
@@ -194,13 +204,13 @@ def _from_slices(redrawn: Sequence[tuple[int, Rectangle]], drawn: Marks, geometr
         # Where two slices are known, the lesion is not expected far beyond them.
         lower, upper = first - 0.5, last + 0.5
     box = Box((lower, j0, i0), (upper, j1, i1), 0)
-    return Piece(box, own, between(everything), widest)
+    return Piece(box, own, between(everything, geometry.slice_places_mm), widest)
 
 
-def between(marks: Marks) -> dict[int, tuple[Rectangle, ...]]:
-    """``marks`` and the rectangles on the slices between them, whose sides go linearly.
+def between(marks: Marks, places: NDArray[np.float64]) -> dict[int, tuple[Rectangle, ...]]:
+    """``marks`` and the rectangles on the slices between them, whose sides go linearly in mm.
 
-    Slices of a scan are equally far apart, so linear in slices is linear in mm. Where two neighbouring marked slices
+    ``places`` are the slices' own, (slices,), along the scan. Where two neighbouring marked slices
     hold different numbers of rectangles, each of the larger number goes to the nearest of the others.
     """
     found = dict(marks)
@@ -208,7 +218,7 @@ def between(marks: Marks) -> dict[int, tuple[Rectangle, ...]]:
     for low, high in itertools.pairwise(ordered):
         pairs = _pairs(marks[low], marks[high])
         for k in range(low + 1, high):
-            share = (k - low) / (high - low)
+            share = float((places[k] - places[low]) / (places[high] - places[low]))
             found[k] = tuple(_mixed(a, b, share) for a, b in pairs)
     return found
 

@@ -20,19 +20,38 @@ def noise(geometry=GEOMETRY, seed=0):
     return Volume(np.random.default_rng(seed).normal(0, 1, geometry.shape).astype(np.float32), geometry)
 
 
+EVEN = np.arange(10) * 4.0
+
+
 def plan_of(prompt, volume):
     return Plan.of(prompt, volume, Frame.of(volume))
 
 
 def test_sides_go_linearly_between_marked_slices():
-    marks = between({2: ((0.0, 0.0, 10.0, 8.0),), 6: ((4.0, 2.0, 8.0, 6.0),)})
+    marks = between({2: ((0.0, 0.0, 10.0, 8.0),), 6: ((4.0, 2.0, 8.0, 6.0),)}, EVEN)
     assert sorted(marks) == [2, 3, 4, 5, 6]
     assert marks[4] == ((2.0, 1.0, 9.0, 7.0),)
     assert marks[2] == ((0.0, 0.0, 10.0, 8.0),)
 
 
+def test_sides_go_linearly_in_mm_where_slices_are_uneven():
+    marks = between({0: ((0.0, 0.0, 10.0, 8.0),), 2: ((4.0, 2.0, 8.0, 6.0),)}, np.array([0.0, 2.0, 8.0]))
+    assert marks[1] == ((1.0, 0.5, 9.5, 7.5),)
+
+
+def test_a_frame_has_the_step_of_the_slices_it_is_asked_about():
+    places = (0.0, 2.0, 4.0, 6.0, 8.0, 14.0, 20.0, 26.0)
+    geometry = Geometry((40, 30, 8), (0.5, 0.5, 26 / 7), slice_positions=places)
+    volume = Volume(np.zeros(geometry.shape, dtype=np.int16), geometry)
+    box = BoxPrompt.from_index_bounds(geometry, (1.5, 1.5, 4.5), (11.5, 11.5, 7.5))
+    volume.array[5, 5, 5] = 100
+    frame = Frame.of(volume)
+    assert frame.near(geometry, *plan_of(Prompt(boxes=(box,)), volume).depth).spacing == (0.5, 0.5, 6.0)
+    assert Frame.of(noise()).near(GEOMETRY, 0, 3).spacing == GEOMETRY.spacing
+
+
 def test_two_rectangles_go_to_the_one_beyond():
-    marks = between({0: ((0.0, 0.0, 4.0, 4.0), (10.0, 0.0, 14.0, 4.0)), 2: ((2.0, 0.0, 12.0, 4.0),)})
+    marks = between({0: ((0.0, 0.0, 4.0, 4.0), (10.0, 0.0, 14.0, 4.0)), 2: ((2.0, 0.0, 12.0, 4.0),)}, EVEN)
     assert marks[1] == ((1.0, 0.0, 8.0, 4.0), (6.0, 0.0, 13.0, 4.0))
 
 
