@@ -60,7 +60,7 @@ class ImportBrowser(QDialog):
         self.setModal(True)
         self._catalogue = Catalogue()
         self._names: dict[Patient, str] = {}
-        self._pictures: dict[SeriesItem, QImage | None] = {}
+        self.pictures: dict[SeriesItem, QImage | None] = {}
         self._can_add = self._prefer_add = False
         self._lazy = LazyWork(self)
         self._lazy.arrived.connect(self._on_arrived)
@@ -143,7 +143,7 @@ class ImportBrowser(QDialog):
     def _forget(self) -> None:
         self._lazy.forget()
         self._names.clear()
-        self._pictures.clear()
+        self.pictures.clear()
         self._catalogue = Catalogue()
         self._model.show_catalogue(self._catalogue)
 
@@ -248,7 +248,7 @@ class ImportBrowser(QDialog):
         items = self.selected
         current = self.tree.currentIndex()
         heading = "" if items or not current.isValid() else str(current.siblingAtColumn(0).data())
-        picture = self._pictures.get(items[0]) if len(items) == 1 else None
+        picture = self.pictures.get(items[0]) if len(items) == 1 else None
         if len(items) == 1:
             self._want_picture(items[0])
         self.details.show_items(items, picture, heading)
@@ -291,7 +291,7 @@ class ImportBrowser(QDialog):
                 self._model.show_name(key, result)
         elif isinstance(key, SeriesItem):
             picture = result if isinstance(result, QImage) else None
-            self._pictures[key] = picture
+            self.pictures[key] = picture
             self._model.show_picture(key, picture)
             if self.selected == (key,):
                 self.details.preview.show_picture(picture)

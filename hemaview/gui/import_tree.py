@@ -115,7 +115,7 @@ class ImportModel(QStandardItemModel):
         cells = [_cell(text) for text in texts]
         first, verdict = cells[:2]
         first.setData(item, ITEM)
-        first.setData(" ".join((*texts, verdict_sentence(summary), item.path.name)), WORDS)
+        first.setData(" ".join((*texts, item.path.name)), WORDS)
         first.setData(spoken_row(item), Qt.ItemDataRole.AccessibleTextRole)
         first.setIcon(self._blank)
         first.setSizeHint(QSize(0, _SERIES_HEIGHT))
@@ -142,13 +142,15 @@ class ImportFilter(QSortFilterProxyModel):
 
     def set_words(self, text: str) -> None:
         """Show only what holds all these words, in any order."""
+        self.beginFilterChange()
         self._words = tuple(text.casefold().split())
-        self.invalidateFilter()
+        self.endFilterChange()
 
     def set_measurable_only(self, only: bool) -> None:
         """Hide what cannot be measured."""
+        self.beginFilterChange()
         self._measurable_only = only
-        self.invalidateFilter()
+        self.endFilterChange()
 
     def filterAcceptsRow(self, row: int, parent: _Index) -> bool:
         """Only series are judged; their parents follow them."""

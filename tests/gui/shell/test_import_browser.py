@@ -1,0 +1,382 @@
+"""Choosing among the scans of a CD in the real window, with mouse and keyboard."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dicom_folder import write_cd, write_report, write_series
+from PySide6.QtCore import QMimeData, QModelIndex, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QFileDialog
+
+from hemaview.gui import browsing, scan_reading
+from hemaview.gui.import_tree import ITEM
+from hemaview.imaging.catalogue import SeriesItem
+from hemaview.imaging.reading import Verdict
+
+CONTROL = Qt.KeyboardModifier.ControlModifier
+SHIFT = Qt.KeyboardModifier.ShiftModifier
+NONE = Qt.KeyboardModifier.NoModifier
+
+
+class Chooser:
+    """A user at the browser."""
+
+    def __init__(self, window) -> None:
+        self.window = window
+        self.browser = window.browsing.browser
+
+    def place(self, number: int) -> QPoint:
+        """The middle of the row of the series with this number."""
+        tree = self.browser.tree
+        tree.scrollTo(self.index(number))
+        return tree.visualRect(self.index(number)).center()
+
+    def index(self, number: int):
+        (found,) = (
+            index
+            for index in every_index(self.browser.filter)
+            if isinstance(index.data(ITEM), SeriesItem) and f"series {number}" in index.data(ITEM).summary.label
+        )
+        return found
+
+    def click(self, number: int, modifiers=NONE) -> None:
+        QTest.mouseClick(self.browser.tree.viewport(), Qt.MouseButton.LeftButton, modifiers, self.place(number))
+
+    def double_click(self, number: int) -> None:
+        self.click(number)
+        QTest.mouseDClick(self.browser.tree.viewport(), Qt.MouseButton.LeftButton, NONE, self.place(number))
+
+    def press(self, button) -> None:
+        QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+
+    def key(self, key, modifiers=NONE) -> None:
+        QTest.keyClick(QApplication.focusWidget(), key, modifiers)
+
+    @property
+    def chosen(self) -> list[str]:
+        return [item.summary.label for item in self.browser.selected]
+
+    @property
+    def shown(self) -> list[str]:
+        return [item.summary.label for item in self.browser.filter.shown()]
+
+    @property
+    def words(self) -> str:
+        """Everything that the tree shows."""
+        return "\n".join(str(index.data()) for index in every_index(self.browser.filter))
+
+
+def every_index(rows, parent=QModelIndex()):  # noqa: B008 - the root of every model
+    found = []
+    for row in range(rows.rowCount(parent)):
+        index = rows.index(row, 0, parent)
+        found += [index, *every_index(rows, index)]
+    return found
+
+
+@pytest.fixture
+def cd(tmp_path) -> Path:
+    return write_cd(tmp_path / "CD")
+
+
+@pytest.fixture
+def chooser(open_window, cd) -> Chooser:
+    """The browser open on the CD."""
+    window = open_window().window
+    window.open_files([cd])
+    assert window.settle(60)
+    chooser = Chooser(window)
+    assert chooser.browser.isVisible()
+    assert QTest.qWaitForWindowActive(chooser.browser, 10_000)
+    return chooser
+
+
+def test_the_tree_shows_patients_studies_and_series_and_the_best_one_is_chosen(chooser):
+    words = chooser.words
+    for text in ("Doe, Jane", "Roe, John", "31 Jan 2020", "2 Feb 2020"):
+        assert text in words
+    assert len(chooser.shown) == 5
+    assert chooser.chosen == [label for label in chooser.shown if "CT series 2" in label]
+    details = chooser.browser.details
+    assert "Measurable" in details.text
+    assert details.preview.has_picture
+    assert "1 file is no scan" in chooser.browser.text
+    assert "2 patients" in chooser.browser.text
+
+
+def test_enter_opens_what_is_chosen_and_no_name_leaves_the_browser(chooser, cases):
+    window = chooser.window
+    chooser.key(Qt.Key.Key_Return)
+    assert window.settle(60)
+    assert not chooser.browser.isVisible()
+    assert [scan.geometry.size for scan in window.case.scans] == [(64, 48, 8)]
+    assert "Doe" not in window.windowTitle() + window.messages.text + window.hint
+    assert "Doe" not in chooser.words
+    for file in cases.rglob("*"):
+        if file.is_file():
+            assert b"Doe" not in file.read_bytes()
+
+
+def test_a_double_click_opens_that_series(chooser):
+    chooser.double_click(5)
+    assert chooser.window.settle(60)
+    assert [scan.geometry.size for scan in chooser.window.case.scans] == [(32, 32, 4)]
+
+
+def test_several_series_of_a_patient_open_as_one_case(chooser):
+    chooser.click(3)
+    chooser.click(4, CONTROL)
+    chooser.click(2, CONTROL)
+    browser = chooser.browser
+    assert browser.open_button.text() == "Open 3 scans as one case"
+    assert "3 series chosen" in browser.details.text
+    chooser.press(browser.open_button)
+    assert chooser.window.settle(60)
+    assert [scan.geometry.size for scan in chooser.window.case.scans] == [(64, 48, 8), (40, 40, 6), (40, 40, 6)]
+    assert chooser.window.case.active_scan is chooser.window.case.scans[0]
+
+
+def test_scans_of_two_patients_are_not_one_case(chooser):
+    chooser.click(2)
+    chooser.click(5, CONTROL)
+    assert not chooser.browser.open_button.isEnabled()
+    assert "different patients" in chooser.browser.text
+    chooser.key(Qt.Key.Key_Return)
+    assert chooser.browser.isVisible()
+
+
+def test_what_is_refused_says_why_and_does_not_open(chooser):
+    (report,) = [item for item in chooser.browser.filter.shown() if item.summary.verdict is Verdict.REFUSED]
+    assert report.summary.reason
+    index = next(index for index in every_index(chooser.browser.filter) if index.data(ITEM) == report)
+    chooser.browser.tree.scrollTo(index)
+    at = chooser.browser.tree.visualRect(index).center()
+    QTest.mouseClick(chooser.browser.tree.viewport(), Qt.MouseButton.LeftButton, NONE, at)
+    assert report.summary.reason in chooser.browser.details.text
+    assert not chooser.browser.open_button.isEnabled()
+    QTest.mouseDClick(chooser.browser.tree.viewport(), Qt.MouseButton.LeftButton, NONE, at)
+    assert chooser.window.case is None
+
+
+def test_a_series_joins_the_open_case(open_window, scan_file, cd):
+    hand = open_window()
+    window = hand.window
+    window.open_files([scan_file])
+    assert window.settle(60)
+    case = window.case
+    window.open_files([cd])
+    assert window.settle(60)
+    chooser = Chooser(window)
+    assert chooser.browser.add_button.isVisible()
+    chooser.click(3)
+    chooser.press(chooser.browser.add_button)
+    assert window.settle(60)
+    assert window.case is case
+    assert [scan.geometry.size for scan in case.scans][1:] == [(40, 40, 6)]
+
+
+def test_without_a_case_nothing_can_be_added(chooser):
+    assert not chooser.browser.add_button.isVisible()
+
+
+def test_typing_filters_and_the_switch_hides_what_cannot_be_measured(chooser):
+    browser = chooser.browser
+    chooser.key(Qt.Key.Key_F, CONTROL)
+    assert browser.search.hasFocus()
+    QTest.keyClicks(browser.search, "mr jane")
+    assert all("MR series" in label for label in chooser.shown)
+    assert len(chooser.shown) == 2
+    assert "3 series hidden" in browser.text
+    chooser.key(Qt.Key.Key_Down)
+    assert browser.tree.hasFocus()
+    assert chooser.chosen == chooser.shown[:1]
+    chooser.key(Qt.Key.Key_Down)
+    assert chooser.chosen == chooser.shown[1:]
+    browser.search.clear()
+    QTest.keyClick(browser.measurable_only, Qt.Key.Key_Space)
+    assert len(chooser.shown) == 4
+    assert "1 series hidden" in browser.text
+    QTest.keyClicks(browser.search, "nothing like this")
+    assert chooser.shown == []
+    assert not browser.open_button.isEnabled()
+
+
+def test_names_can_be_hidden(chooser):
+    QTest.keyClick(chooser.browser.show_names, Qt.Key.Key_Space)
+    assert "Doe" not in chooser.words
+    assert "Patient 1" in chooser.words
+    QTest.keyClick(chooser.browser.show_names, Qt.Key.Key_Space)
+    assert "Doe, Jane" in chooser.words
+
+
+def test_esc_closes_the_browser_and_the_key_brings_it_back(chooser):
+    window = chooser.window
+    chooser.key(Qt.Key.Key_Escape)
+    assert not chooser.browser.isVisible()
+    assert window.case is None
+    assert "Doe" not in chooser.words
+    window.activateWindow()
+    assert QTest.qWaitForWindowActive(window, 10_000)
+    QTest.keyClick(window, Qt.Key.Key_B, CONTROL | SHIFT)
+    assert window.settle(30)
+    assert chooser.browser.isVisible()
+    assert "Doe, Jane" in chooser.words
+
+
+def test_in_a_narrow_window_names_and_verdicts_stay(chooser):
+    browser = chooser.browser
+    browser.resize(600, 700)
+    QApplication.processEvents()
+    tree = browser.tree
+    assert not tree.isColumnHidden(0)
+    assert not tree.isColumnHidden(1)
+    assert tree.isColumnHidden(3)
+    assert tree.columnWidth(0) >= 180
+    assert browser.details.geometry().top() > tree.geometry().top()
+    browser.resize(1280, 720)
+    QApplication.processEvents()
+    assert browser.details.geometry().left() > tree.geometry().left()
+
+
+def test_every_control_of_the_browser_is_reached_by_tab_and_has_a_name(chooser):
+    browser = chooser.browser
+    reached = set()
+    for _ in range(30):
+        widget = QApplication.focusWidget()
+        assert widget.accessibleName() or getattr(widget, "text", str)()
+        reached.add(widget)
+        QTest.keyClick(widget, Qt.Key.Key_Tab)
+    wanted = {browser.tree, browser.search, browser.measurable_only, browser.show_names, browser.open_button}
+    assert wanted <= reached
+
+
+def test_the_picture_of_a_series_keeps_its_proportions(open_window, tmp_path):
+    write_series(tmp_path / "a", number=1, spacing=(2.0, 1.0), shape=(4, 40, 40))
+    write_series(tmp_path / "a", number=2, shape=(4, 40, 40))
+    window = open_window().window
+    window.open_files([tmp_path / "a"])
+    assert window.settle(60)
+    browser = window.browsing.browser
+    tall, square = (browser.pictures[item] for item in browser.filter.shown())
+    assert tall.height() == pytest.approx(2 * tall.width(), abs=2)
+    assert square.height() == square.width()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_single_series_to_measure_opens_at_once(open_window, tmp_path, packed):
+    folder = write_series(tmp_path / "a" / "S1")
+    write_report(tmp_path / "a" / "SR")
+    source = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", folder.parent)) if packed else folder.parent
+    window = open_window().window
+    window.open_files([source])
+    assert window.settle(60)
+    assert window.case.active_scan.geometry.size == (64, 48, 8)
+    assert window.browsing._browser is None
+    assert "only this one" in window.messages.text
+
+
+def test_a_zip_is_browsed_like_a_folder(open_window, cd, tmp_path):
+    window = open_window().window
+    window.open_files([Path(shutil.make_archive(str(tmp_path / "packed"), "zip", cd))])
+    assert window.settle(60)
+    chooser = Chooser(window)
+    assert "Doe, Jane" in chooser.words
+    assert chooser.browser.details.preview.has_picture
+    chooser.double_click(4)
+    assert window.settle(60)
+    assert window.case.active_scan.geometry.size == (40, 40, 6)
+
+
+def test_many_dropped_files_are_browsed_too(open_window, cd):
+    window = open_window().window
+    files = [file for file in sorted(cd.rglob("IM*")) if file.parent.parent.name == "A"]
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(file)) for file in files])
+    arguments = (Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, NONE)
+    enter = QDragEnterEvent(window.rect().center(), *arguments)
+    QApplication.sendEvent(window, enter)
+    assert enter.isAccepted()
+    QApplication.sendEvent(window, QDropEvent(QPointF(window.rect().center()), *arguments))
+    assert window.settle(60)
+    assert sorted(Chooser(window).shown) == sorted(
+        item.summary.label for item in window.workflow.opening.catalogue if item.summary.modality != "SR"
+    )
+
+
+def test_one_file_of_a_series_opens_its_series(open_window, cd):
+    window = open_window().window
+    window.open_files([next((cd / "A" / "S3").iterdir())])
+    assert window.settle(60)
+    assert window.case.active_scan.geometry.size == (40, 40, 6)
+
+
+def test_a_folder_without_a_scan_says_what_it_holds(open_window, tmp_path):
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "letter.txt").write_text("Dear colleague", encoding="utf-8")
+    window = open_window().window
+    window.open_files([tmp_path / "letters"])
+    assert window.settle(30)
+    assert "holds no scan" in window.messages.text
+    assert window.browsing._browser is None
+
+
+def test_the_empty_browser_asks_where_to_look(open_window, cd, monkeypatch):
+    window = open_window().window
+    QTest.keyClick(window, Qt.Key.Key_B, CONTROL | SHIFT)
+    browser = window.browsing.browser
+    assert browser.isVisible()
+    assert "Drop a folder" in browser.empty.text
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *args, **kwargs: str(cd))
+    QTest.mouseClick(browser.empty.folder, Qt.MouseButton.LeftButton)
+    assert window.settle(60)
+    assert len(Chooser(window).shown) == 5
+
+
+def test_a_folder_without_a_scan_is_said_in_the_open_browser(chooser, tmp_path, monkeypatch):
+    (tmp_path / "letters").mkdir()
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *args, **kwargs: str(tmp_path / "letters"))
+    chooser.browser.folder_requested.emit()
+    assert chooser.window.settle(30)
+    assert "holds no scan" in chooser.browser.empty.text
+    assert chooser.window.messages.text == ""
+
+
+def test_a_long_search_shows_its_count_and_can_be_cancelled(open_window, cd, monkeypatch, qtbot):
+    monkeypatch.setattr(browsing, "_PATIENCE_MS", 0)
+
+    def endless(paths, counted):
+        while True:
+            counted(1234, 5000)
+            QTest.qSleep(5)
+
+    monkeypatch.setattr(scan_reading, "look_through", endless)
+    window = open_window().window
+    window.browsing._patience.setInterval(0)
+    window.open_files([cd])
+    qtbot.waitUntil(lambda: window.browsing.browser.isVisible() and window.browsing.browser.is_searching)
+    browser = window.browsing.browser
+    qtbot.waitUntil(lambda: "1,234 of 5,000 files" in browser.scanning.text)
+    assert "CD" in browser.scanning.text
+    QTest.mouseClick(browser.scanning.cancel, Qt.MouseButton.LeftButton)
+    assert not browser.isVisible()
+    assert window.settle(30)
+    assert not window.workflow.is_busy
+    assert window.case is None
+
+
+def test_a_series_that_breaks_when_read_is_told_and_the_others_open(chooser, cd):
+    for file in (cd / "A" / "S3").iterdir():
+        file.write_bytes(b"gone")
+    chooser.click(2)
+    chooser.click(3, CONTROL)
+    chooser.press(chooser.browser.open_button)
+    window = chooser.window
+    assert window.settle(60)
+    assert len(window.case.scans) == 1
+    assert window.messages.text.endswith(".")
+    assert np.asarray(window.state.volume.array).shape == (8, 48, 64)
