@@ -53,13 +53,15 @@ def _start(path: Path) -> bytes | None:
 
 
 def _of_nifti1(start: bytes) -> Iterator[tuple[float, ...]]:
-    """The header's voxel size and the lengths of its sform's columns, in each unit NIfTI knows."""
-    for order in "<>":
-        pixdim = np.frombuffer(start[80:92], f"{order}f4").astype(float)
-        sform = np.frombuffer(start[280:328], f"{order}f4").astype(float).reshape(3, 4)
-        with np.errstate(all="ignore"):
-            for sizes in (pixdim, np.linalg.norm(sform[:, :3], axis=0)):
-                yield from (tuple(sizes * scale) for scale in (1.0, 1000.0, 0.001))
+    """The lengths of the sform's columns where it is coded and the qform is not, else also the header's voxel size."""
+    order = "<" if start[:4] == b"\x5c\x01\0\0" else ">"
+    qform_code, sform_code = np.frombuffer(start[252:256], f"{order}i2")
+    pixdim = np.frombuffer(start[80:92], f"{order}f4").astype(float)
+    sform = np.frombuffer(start[280:328], f"{order}f4").astype(float).reshape(3, 4)
+    with np.errstate(all="ignore"):
+        columns = np.linalg.norm(sform[:, :3], axis=0)
+        for sizes in (pixdim,) if sform_code <= 0 else (columns,) if qform_code <= 0 else (columns, pixdim):
+            yield from (tuple(sizes * scale) for scale in (1.0, 1000.0, 0.001))
 
 
 def _of_nrrd(header: str) -> Iterator[tuple[float, ...]]:
