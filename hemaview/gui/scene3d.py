@@ -89,8 +89,8 @@ class _SlicePicture:
         self._border.points = points
         page = np.moveaxis(volume.array, 2 - self.axis, 0)[index]
         if self._even is not None:
-            source = self._even.source
-            page = page[source[(source >= lower[down]) & (source < upper[down])], lower[across] : upper[across]]
+            shown = (self._even.source >= lower[down]) & (self._even.source < upper[down])
+            page = self._even.mixed(page[:, lower[across] : upper[across]])[shown]
         else:
             page = page[lower[down] : upper[down], lower[across] : upper[across]]
         step = max(1, -(-max(page.shape) // _MOST_TEXTURE))
