@@ -12,6 +12,7 @@ from hemaview.imaging.reading.dicom.header import Instance
 _FRAME_TYPES = ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence")
 _CONVERTED = ("UnassignedPerFrameConvertedAttributesSequence", "UnassignedSharedConvertedAttributesSequence")
 _PHILIPS_STACK, _PHILIPS_SCALE_SLOPE = (0x2005, 0x140F), (0x2005, 0x100E)
+_NOTHING = Dataset()
 _COMPONENTS = ("MAGNITUDE", "PHASE", "REAL", "IMAGINARY")
 
 
@@ -29,16 +30,16 @@ class _Groups:
                 found = first_item(groups, name)
                 if found is not None:
                     return found
-        return Dataset()
+        return _NOTHING
 
 
 def enhanced_frames(instance: Instance, dataset: Dataset) -> tuple[Instance, ...]:
-    """One Instance per item of the per-frame functional groups, in the order of the frames.
+    """One Instance per item of the per-frame functional groups, in the order of the frames; none without them.
 
     Where no group gives a value, the one in the file's own header stays: some scanners, and programs that convert
     single images, write it there.
     """
-    shared = first_item(dataset, "SharedFunctionalGroupsSequence") or Dataset()
+    shared = first_item(dataset, "SharedFunctionalGroupsSequence") or _NOTHING
     per_frame = items(dataset, "PerFrameFunctionalGroupsSequence")
     only = instance if len(per_frame) == 1 else replace(instance, position=None)
     return tuple(_picture(only, _Groups(own, shared), index) for index, own in enumerate(per_frame))
@@ -93,7 +94,7 @@ def _rescaled(picture: Instance, groups: _Groups) -> Instance:
 def _moments(groups: _Groups) -> dict[str, str]:
     """What tells frames at one place apart; only what is known."""
     diffusion = groups.find("MRDiffusionSequence")
-    gradient = first_item(diffusion, "DiffusionGradientDirectionSequence") or Dataset()
+    gradient = first_item(diffusion, "DiffusionGradientDirectionSequence") or _NOTHING
     converted = groups.find(*_CONVERTED)
     content, echo = groups.find("FrameContentSequence"), groups.find("MREchoSequence")
     sought = {

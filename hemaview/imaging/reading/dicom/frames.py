@@ -30,11 +30,14 @@ def pictures(instance: Instance) -> tuple[Instance, ...]:
     if instance.frames <= 1 and not instance.is_enhanced and not instance.is_mosaic:
         return (instance,)
     _check_frames_fit(instance)
-    if instance.is_enhanced:
-        return _described_frames(instance)
     if instance.is_mosaic and instance.frames == 1:
         return mosaic_tiles(instance, _header(instance))
-    return tuple(replace(instance, frame=n, instance_number=n + 1, position=None) for n in range(instance.frames))
+    described = enhanced_frames(instance, _header(instance, _FUNCTIONAL_GROUPS))
+    if not described:
+        return tuple(replace(instance, frame=n, instance_number=n + 1, position=None) for n in range(instance.frames))
+    if len(described) != instance.frames:
+        raise NotAPicture(f"it says it holds {instance.frames} frames but describes {len(described)}")
+    return described
 
 
 def _check_frames_fit(instance: Instance) -> None:
@@ -46,13 +49,6 @@ def _check_frames_fit(instance: Instance) -> None:
     )
     if instance.has_pixels and instance.frames > min(held, _MAX_FRAMES):
         raise NotAPicture(f"it says it holds {instance.frames} frames, but its pixels end before the last of them")
-
-
-def _described_frames(instance: Instance) -> tuple[Instance, ...]:
-    found = enhanced_frames(instance, _header(instance, _FUNCTIONAL_GROUPS))
-    if len(found) != instance.frames:
-        raise NotAPicture(f"it says it holds {instance.frames} frames but describes {len(found)}")
-    return found
 
 
 def _header(instance: Instance, tags: Sequence[str] | None = None) -> Dataset:

@@ -36,6 +36,13 @@ _PLAIN_SYNTAXES = (
     pydicom.uid.ExplicitVRLittleEndian,
     pydicom.uid.ExplicitVRBigEndian,
 )
+_ENHANCED_CLASSES = (
+    pydicom.uid.EnhancedCTImageStorage,
+    pydicom.uid.EnhancedMRImageStorage,
+    pydicom.uid.EnhancedMRColorImageStorage,
+    pydicom.uid.LegacyConvertedEnhancedCTImageStorage,
+    pydicom.uid.LegacyConvertedEnhancedMRImageStorage,
+)
 _LENGTH_FIELD_32 = (b"OB", b"OW", b"UN", b"OF", b"OD", b"OL", b"OV")
 
 _READ_KEYS: tuple[Any, ...] = (
@@ -43,7 +50,7 @@ _READ_KEYS: tuple[Any, ...] = (
     "SliceThickness", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns",
     "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
     "NumberOfFrames", "RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence", "PixelPaddingValue",
-    "PixelPaddingRangeLimit", "LossyImageCompression", "PerFrameFunctionalGroupsSequence",
+    "PixelPaddingRangeLimit", "LossyImageCompression",
     _SIEMENS_CREATOR, _SIEMENS_COUNT, _UIH_CREATOR, _UIH_COUNT, _PHILIPS_CREATOR, _PHILIPS_SCALE_SLOPE,
     *TECHNIQUE_TAGS,
 )  # fmt: skip
@@ -221,10 +228,11 @@ def _instance(
     stored = integer(dataset, "BitsStored") or allocated
     signed = integer(dataset, "PixelRepresentation") == 1
     high_bit = integer(dataset, "HighBit")
+    sop_class = text(dataset, "SOPClassUID") or str(dataset.file_meta.get("MediaStorageSOPClassUID", ""))
     image_type = tuple(part.upper() for part in texts(dataset, "ImageType"))
     return Instance(
         source=source,
-        sop_class=text(dataset, "SOPClassUID") or str(dataset.file_meta.get("MediaStorageSOPClassUID", "")),
+        sop_class=sop_class,
         sop_instance=text(dataset, "SOPInstanceUID"),
         series_uid=text(dataset, "SeriesInstanceUID"),
         modality=text(dataset, "Modality").upper(),
@@ -244,7 +252,7 @@ def _instance(
         high_bit=high_bit if high_bit is not None else stored - 1,
         signed=signed,
         frames=integer(dataset, "NumberOfFrames") or 1,
-        is_enhanced="PerFrameFunctionalGroupsSequence" in dataset,
+        is_enhanced=sop_class in _ENHANCED_CLASSES,
         is_mosaic="MOSAIC" in image_type or tiles_in_frame(dataset) > 1,
         has_pixels=has_pixels,
         has_lookup="ModalityLUTSequence" in dataset,
