@@ -14,7 +14,7 @@ from hemaview.gui.view_state import Tool
 
 SEPARATOR = "-"
 
-NEEDS = ("case", "scan", "measurable", "prompt", "mask", "edited", "review")
+NEEDS = ("case", "scan", "measurable", "prompt", "mask", "edited", "review", "carry", "scans")
 """What an action may need: a case, a scan on display, one that may be measured, a box or point, a mask, and so on."""
 LOOKING_TOOLS = (Tool.CROSSHAIR, Tool.WINDOW)
 """Tools that change nothing, so that they suit a scan that can only be looked at."""
@@ -62,6 +62,15 @@ SPECS: tuple[ActionSpec, ...] = (
     ActionSpec("cancel", "Edit", "Cancel", ("Esc",), "cancel", "Stop what is running"),
     ActionSpec("remove_item", "Edit", "Remove box or point", ("Del",), "clear", "Under the mouse, or last", "prompt"),
     ActionSpec("remove_prompt", "Edit", "Remove all boxes and points", ("Ctrl+Del",), "clear", needs="prompt"),
+    ActionSpec(
+        "carry_mask",
+        "Edit",
+        "Carry mask to this scan…",
+        ("Ctrl+Shift+I",),
+        "export-mask",
+        "Lay another scan's mask on this one, to look at",
+        "carry",
+    ),
     ActionSpec("clear_mask", "Edit", "Clear mask", ("Shift+Del",), "clear", needs="mask"),
     ActionSpec(SEPARATOR, "Edit", ""),
     ActionSpec(
@@ -143,6 +152,8 @@ SPECS: tuple[ActionSpec, ...] = (
     ActionSpec("maximise", "View", "Maximise view", ("F",), "maximise", "Or double-click a view", "scan"),
     ActionSpec("slice_next", "View", "Next slice", ("PgUp",), needs="scan"),
     ActionSpec("slice_previous", "View", "Previous slice", ("PgDown",), needs="scan"),
+    ActionSpec("scan_next", "View", "Next scan", ("Ctrl+PgDown",), "", "The crosshair stays in the patient", "scans"),
+    ActionSpec("scan_previous", "View", "Previous scan", ("Ctrl+PgUp",), needs="scans"),
     ActionSpec("review_next", "View", "Next slice to check", ("N",), "review", "Where the model is unsure", "review"),
     ActionSpec("review_previous", "View", "Previous slice to check", ("Shift+N",), "review", needs="review"),
     ActionSpec("go_to_lesion", "View", "Go to the haematoma", ("G",), "crosshair", needs="mask"),

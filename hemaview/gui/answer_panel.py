@@ -48,8 +48,10 @@ class AnswerPanel(Card):
         self.setVisible(there)
         if case is None or not there:
             return
-        made = case.segmentation
+        made, source = case.segmentation, case.carried_from
         origin = "Drawn by hand" if made is None else made.engine.title
+        if source is not None:
+            origin = f"Carried over from {case.labels[source.id]}" + (", changed by hand" if case.edited else "")
         if made is not None and made.engine.adapter:
             origin += f" with {made.engine.adapter}"
         asked = prompt_text(case.prompt, len(case.edited_slices))
@@ -61,6 +63,7 @@ class AnswerPanel(Card):
         self._review.setVisible(bool(self._review.text()))
         self._next.setVisible(bool(review is not None and review.to_review))
         self._follow.setVisible(bool(case.edited_slices and (case.prompt.boxes or case.prompt.points)))
+        self._checked.setVisible(source is None)
         self._checked.setText("Checked ✓" if case.checked else "Mark as checked")
         self.setAccessibleName(f"Segmentation: {self.text}")
 

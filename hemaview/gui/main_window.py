@@ -34,6 +34,8 @@ from hemaview.gui.look_only import LookOnlyBanner, look_only_text
 from hemaview.gui.message_bar import MessageBar
 from hemaview.gui.model_dialogs import ModelDialogs
 from hemaview.gui.prompt_actions import PromptActions
+from hemaview.gui.scan_actions import ScanActions
+from hemaview.gui.scan_details import mask_sources
 from hemaview.gui.scans_panel import ScansPanel
 from hemaview.gui.session import interrupted_cases
 from hemaview.gui.side_panel import SidePanel
@@ -212,7 +214,6 @@ class MainWindow(QMainWindow):
         self.start_page.folder_requested.connect(table["open_folder"].trigger)
         self.start_page.sample_requested.connect(table["sample"].trigger)
         self.start_page.case_requested.connect(flow.opening.open_case)
-        self.scans.scan_chosen.connect(flow.activate_scan)
         self.volumes.copy_requested.connect(self._copy_volumes)
         self.volumes.draw_requested.connect(table["tool_box"].trigger)
         self.volumes.show_slice_requested.connect(self.show_tada_slice)
@@ -274,7 +275,9 @@ class MainWindow(QMainWindow):
         }
         for tool, action_id in TOOL_ACTIONS.items():
             handlers[action_id] = lambda tool=tool: state.set_tool(tool)
-        table.connect(handlers | self.prompting.handlers() | self._presets.handlers() | self.models.handlers())
+        for part in (self.prompting, self._presets, self.models, ScanActions(self, self.scans, flow)):
+            handlers |= part.handlers()
+        table.connect(handlers)
 
     # What follows from changes
 
@@ -305,6 +308,8 @@ class MainWindow(QMainWindow):
             "mask": case is not None and case.mask is not None,
             "edited": case is not None and bool(case.edited_slices),
             "review": review is not None and bool(review.to_review),
+            "carry": case is not None and bool(mask_sources(case)),
+            "scans": case is not None and len(case.scans) > 1,
         }
         table.allow([name for name, is_there in there.items() if is_there], look_only_text(look_only))
         self.look_only.show_reason(look_only)
@@ -322,7 +327,6 @@ class MainWindow(QMainWindow):
 
     def _follow_scans(self) -> None:
         case = self.case
-        self.scans.show_scans(case.scans if case is not None else (), case.active_scan if case is not None else None)
         if case is not None:
             self.setWindowTitle(f"{case.name} – HEMAVIEW")
         self._follow_case()

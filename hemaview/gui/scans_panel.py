@@ -1,4 +1,4 @@
-"""The scans of the case: a thumbnail, the name, the grid and what the reader noted."""
+"""The scans of the case: a thumbnail, what each is, its grid and what can be done with it."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QImage, QPixmap
 from PySide6.QtWidgets import QListWidget, QListWidgetItem, QWidget
 
-from hemaview.case import ScanEntry
-from hemaview.gui.cards import Card, WrappedLabel
+from hemaview.case import Case, ScanEntry
+from hemaview.gui.cards import Card
 from hemaview.gui.icons import icon
+from hemaview.gui.scan_content import scan_looks
+from hemaview.gui.scan_details import ScanDetails, why_text
 from hemaview.gui.theme import COLOURS
 from hemaview.imaging import Plane, Volume, plane_view
-from hemaview.imaging.windowing import auto_window, to_grey8
+from hemaview.imaging.windowing import to_grey8
 
-_THUMBNAIL = 48
-_ROW_HEIGHT = 60
+_THUMBNAIL = 52
+_ROW_HEIGHT = 66
 _MOST_ROWS = 4
 
 
 class ScansPanel(Card):
-    """``scan_chosen(str)`` carries the id of the scan to show."""
+    """``scan_chosen(str)`` carries the id of the scan to show; ``details`` says what the scan on display is."""
 
     scan_chosen = Signal(str)
 
@@ -36,50 +38,79 @@ class ScansPanel(Card):
         self._list.setTextElideMode(Qt.TextElideMode.ElideRight)
         self._list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._list.currentItemChanged.connect(self._on_chosen)
-        self._notes = WrappedLabel()
+        self.details = ScanDetails(self)
         self._thumbnails: dict[int, QIcon] = {}
+        self._shown: tuple[list[tuple[ScanEntry, str]], ScanEntry | None] | None = None
         self.body.addWidget(self._list)
-        self.body.addWidget(self._notes)
+        self.body.addWidget(self.details)
 
-    def show_scans(self, scans: Sequence[ScanEntry], active: ScanEntry | None) -> None:
-        """List the scans, the active one marked."""
+    def show_case(self, case: Case | None) -> None:
+        """List a case's scans, the active one marked, and say what that one is."""
+        self.details.setVisible(case is not None)
+        if case is not None:
+            self.details.show_case(case)
+        scans = () if case is None else case.scans
+        active = None if case is None else case.active_scan
+        rows = [(entry, row_text(case, entry)) for entry in scans] if case is not None else []
+        # Every stroke of the brush comes here; the list is made anew only where it says something else.
+        if (rows, active) != self._shown:
+            self._list_scans(rows, active)
+            self._shown = (rows, active)
+
+    def _list_scans(self, rows: Sequence[tuple[ScanEntry, str]], active: ScanEntry | None) -> None:
         self._list.blockSignals(True)
         self._list.clear()
         kept: dict[int, QIcon] = {}
-        for entry in scans:
-            item = QListWidgetItem(f"{entry.name}\n{grid_text(entry)}")
+        for entry, text in rows:
+            item = QListWidgetItem(self._picture(entry, kept), text)
             item.setData(Qt.ItemDataRole.UserRole, entry.id)
-            item.setToolTip(f"{entry.path}\n{grid_text(entry)}")
+            item.setToolTip(f"{why_text(entry)}\n{entry.path}")
             item.setSizeHint(QSize(100, _ROW_HEIGHT))
-            if entry.volume is not None:
-                key = id(entry.volume)
-                kept[key] = self._thumbnails.get(key) or thumbnail(entry.volume)
-                item.setIcon(kept[key])
-            else:
-                item.setIcon(icon("warning", COLOURS.warning))
             self._list.addItem(item)
             if active is not None and entry.id == active.id:
                 self._list.setCurrentItem(item)
         self._thumbnails = kept
-        self._list.setFixedHeight(max(1, min(len(scans), _MOST_ROWS)) * _ROW_HEIGHT + 10)
+        self._list.setFixedHeight(max(1, min(len(rows), _MOST_ROWS)) * _ROW_HEIGHT + 10)
+        self._list.scrollToItem(self._list.currentItem())
         self._list.blockSignals(False)
-        notes = active.volume.notes if active is not None and active.volume is not None else ()
-        problem = (active.problem,) if active is not None and active.problem else ()
-        self._notes.setText("\n".join((*problem, *notes)))
-        self._notes.setVisible(bool(problem or notes))
+
+    def _picture(self, entry: ScanEntry, kept: dict[int, QIcon]) -> QIcon:
+        if entry.volume is None:
+            return icon("warning", COLOURS.warning)
+        key = id(entry.volume)
+        kept[key] = self._thumbnails.get(key) or thumbnail(entry.volume)
+        return kept[key]
 
     def _on_chosen(self, item: QListWidgetItem | None) -> None:
         if item is not None:
             self.scan_chosen.emit(item.data(Qt.ItemDataRole.UserRole))
 
 
+def row_text(case: Case, entry: ScanEntry) -> str:
+    """Three lines: what the scan is called, its grid, and what can be done with it."""
+    sure = "" if entry.known_as.certain else " · guess"
+    return f"{case.labels[entry.id]}{sure}\n{grid_text(entry)}\n{verdict_text(case, entry)}"
+
+
+def verdict_text(case: Case, entry: ScanEntry) -> str:
+    """Whether a scan can be measured and whose mask it has, in a few words."""
+    if entry.problem is not None:
+        return "⚠ file is not there"
+    if entry.not_measurable is not None:
+        return "Look only"
+    if case.snapshot(entry.id).carried_from is not None:
+        return "⚠ Carried mask, not measured"
+    return "Measurable · has a mask" if case.has_mask(entry.id) else "Measurable"
+
+
 def grid_text(entry: ScanEntry) -> str:
-    """Modality, size and spacing of a scan in one line."""
+    """Size and spacing of a scan in one line; the mean spacing where slices are uneven."""
     x, y, z = entry.geometry.size
-    steps = tuple(f"{s:.2f}".rstrip("0").rstrip(".") for s in entry.geometry.spacing)
-    spacing = steps[0] if len(set(steps)) == 1 else " × ".join(steps)
-    modality = "" if entry.modality == "unknown" else f"{entry.modality} · "
-    return f"{modality}{x} × {y} × {z} · {spacing} mm"
+    steps = [f"{s:.2f}".rstrip("0").rstrip(".") for s in entry.geometry.spacing]
+    if entry.geometry.is_uneven:
+        steps[2] = f"~{steps[2]}"
+    spacing = steps[0] if len(set(steps)) == 1 else "×".join(steps)
+    return f"{x}×{y}×{z} · {spacing} mm"
 
 
 def thumbnail(volume: Volume) -> QIcon:
@@ -87,7 +118,8 @@ def thumbnail(volume: Volume) -> QIcon:
     view = plane_view(volume.geometry, Plane.AXIAL)
     picture = view.extract(volume.array, view.slice_count // 2)
     step = max(1, min(picture.shape) // 128)
-    grey = np.ascontiguousarray(to_grey8(np.ascontiguousarray(picture[::step, ::step]), auto_window(volume)))
+    part = np.ascontiguousarray(picture[::step, ::step])
+    grey = np.ascontiguousarray(to_grey8(part, scan_looks(volume).window))
     rows, columns = grey.shape
     image = QImage(grey.data, columns, rows, columns, QImage.Format.Format_Grayscale8)
     height = abs(view.y_vector_mm[1]) * rows

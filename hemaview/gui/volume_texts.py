@@ -65,6 +65,16 @@ def disagreement(readings: Sequence[Reading]) -> str:
     return " ".join(parts)
 
 
+def shared_sentences(readings: Sequence[Reading]) -> tuple[str, ...]:
+    """The reason that no reading has a value, or the warnings that all readings with a value have."""
+    reasons = {reading.reason for reading in readings if reading.value_ml is None and reading.reason}
+    measured = [reading for reading in readings if reading.value_ml is not None]
+    if not measured:
+        return tuple(reasons) if len(reasons) == 1 else ()
+    first, *others = measured
+    return tuple(w for w in first.warnings if others and all(w in other.warnings for other in others))
+
+
 def tada_facts(tada: TadaMeasurement) -> list[tuple[str, str]]:
     """A, B, C and the variants of the formula, as names and values."""
     slices = "1 slice" if tada.slices == 1 else f"{tada.slices} slices"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 from superqt import QCollapsible
@@ -14,6 +16,7 @@ from hemaview.gui.volume_texts import (
     TITLES,
     disagreement,
     interval_text,
+    shared_sentences,
     tada_facts,
     value_text,
 )
@@ -52,15 +55,17 @@ class ReadingRow(QWidget):
         """The value as shown."""
         return self._value.text()
 
-    def show_reading(self, reading: Reading) -> None:
-        """Show a reading."""
+    def show_reading(self, reading: Reading, told: Sequence[str] = ()) -> None:
+        """Show a reading without the sentences that were ``told`` for all."""
         self._value.setText(value_text(reading))
         self._unit.setVisible(reading.value_ml is not None)
-        below = "\n".join((interval_text(reading) or reading.reason or "", *reading.notes)).strip()
+        reason = "" if reading.reason in told else reading.reason
+        below = "\n".join((interval_text(reading) or reason or "", *reading.notes)).strip()
         self._below.setText(below)
         self._below.setVisible(bool(below))
-        self._warnings.setText("\n".join(f"⚠ {warning}" for warning in reading.warnings))
-        self._warnings.setVisible(bool(reading.warnings))
+        warnings = [f"⚠ {warning}" for warning in reading.warnings if warning not in told]
+        self._warnings.setText("\n".join(warnings))
+        self._warnings.setVisible(bool(warnings))
         self.setAccessibleName(f"{self._name.text()}: {self._value.text()} mL. {below}")
 
 
@@ -84,17 +89,19 @@ class VolumesPanel(Card):
         self.header.addWidget(self._copy)
 
         self._empty = WrappedLabel(EMPTY)
-        self._draw = QPushButton("Draw the box", self)
-        self._draw.setProperty("kind", "primary")
-        self._draw.setIcon(icon("box", COLOURS.on_primary))
-        self._draw.setToolTip("Draw a box round the haematoma (B)")
-        self._draw.clicked.connect(self.draw_requested)
+        self.draw = QPushButton("Draw the box", self)
+        self.draw.setProperty("kind", "primary")
+        self.draw.setIcon(icon("box", COLOURS.on_primary))
+        self.draw.setToolTip("Draw a box round the haematoma (B)")
+        self.draw.clicked.connect(self.draw_requested)
         self.body.addWidget(self._empty)
-        self.body.addWidget(self._draw)
+        self.body.addWidget(self.draw)
         self._content = QWidget(self)
         content = QVBoxLayout(self._content)
         content.setContentsMargins(0, 0, 0, 0)
         content.setSpacing(GAP)
+        self._shared = WrappedLabel(kind="warning")
+        content.addWidget(self._shared)
         self.rows = {kind: ReadingRow(kind, self) for kind in ReadingKind}
         for row in self.rows.values():
             content.addWidget(row)
@@ -125,6 +132,16 @@ class VolumesPanel(Card):
         self.show_readings(None, None)
 
     @property
+    def shared(self) -> str:
+        """What holds for all three volumes: why there is none, or warnings."""
+        return self._shared.text()
+
+    @property
+    def invitation(self) -> str:
+        """What the empty card says: what to do, or why nothing can be measured."""
+        return self._empty.text()
+
+    @property
     def disagreement(self) -> str:
         """The line that explains how far the volumes lie apart."""
         return self._disagreement.text()
@@ -137,20 +154,23 @@ class VolumesPanel(Card):
         """Say instead of the invitation to draw why nothing can be measured; empty for a scan that can be."""
         self._look_only = sentence
         self._empty.setText(sentence or EMPTY)
-        self._draw.setVisible(self.readings is None and not sentence)
+        self.draw.setVisible(self.readings is None and not sentence)
 
     def show_readings(self, readings: tuple[Reading, ...] | None, tada: TadaMeasurement | None) -> None:
         """Show direct, Tada and corrected volume, or the empty state."""
         self.readings = readings
         self._state.setText("")
         self._empty.setVisible(readings is None)
-        self._draw.setVisible(readings is None and not self._look_only)
+        self.draw.setVisible(readings is None and not self._look_only)
         self._content.setVisible(readings is not None)
         self._copy.setVisible(readings is not None)
         if readings is None:
             return
+        shared = shared_sentences(readings)
+        self._shared.setText("\n".join(f"⚠ {sentence}" for sentence in shared))
+        self._shared.setVisible(bool(shared))
         for reading in readings:
-            self.rows[reading.kind].show_reading(reading)
+            self.rows[reading.kind].show_reading(reading, shared)
         words = disagreement(readings)
         self._disagreement.setText(words)
         self._disagreement.setVisible(bool(words))

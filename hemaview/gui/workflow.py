@@ -165,7 +165,7 @@ class Workflow(QObject):
             return
         self.segmentation.cancel()
         if self.attempt(lambda case: case.carry_mask(from_scan, scan.id)):
-            self.message.emit("warning", CARRIED)
+            self.message.emit("info", CARRIED)
 
     def undo(self) -> None:
         """Take the last step back, or stop the segmentation under way together with its box."""
