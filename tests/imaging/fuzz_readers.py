@@ -33,7 +33,7 @@ def main() -> int:
     options = _options()
     paths = options.paths or _real_scans()
     subjects = [(file, str(file.relative_to(path.parent))) for path in paths for file in _files(path)]
-    run = partial(_report, options.mutants, options.seed, Limits(options.seconds, options.memory))
+    run = partial(_report, options.mutants, options.seed, Limits(options.seconds, memory=options.memory))
     began = time.monotonic()
     reports = []
     with multiprocessing.get_context("fork").Pool(options.jobs) as pool:
@@ -56,7 +56,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("paths", nargs="*", type=Path, help="files or folders")
     parser.add_argument("--mutants", type=int, default=24, help="damaged copies of each file (a quarter of large ones)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=10.0, help="limit of a trial")
+    parser.add_argument("--seconds", type=int, default=10, help="limit of work of a trial")
     parser.add_argument("--memory", type=int, default=1536, help="limit of a trial in MiB")
     parser.add_argument("--jobs", type=int, default=1, help="files looked at side by side")
     parser.add_argument("--json", type=Path, help="write every report there")

@@ -162,7 +162,7 @@ def test_the_text_of_a_damaged_element_reaches_no_sentence(whole_file):
 )
 def test_a_trial_tells_every_kind_of_fault(whole_file, monkeypatch, fault, end):
     monkeypatch.setattr(fuzzing.trial, "read_scan", fault)
-    assert try_reading(whole_file("s.nii"), Limits(seconds=1, memory=1024)).end is end
+    assert try_reading(whole_file("s.nii"), Limits(seconds=1, patience=1, memory=1024)).end is end
 
 
 @needs_fork

@@ -40,9 +40,10 @@ FAULTS = (End.ERROR, End.BAD_SENTENCE, End.CRASHED, End.HUNG, End.MEMORY, End.WR
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds and MiB (of address space beyond what the empty process has) that a trial may take."""
+    """Seconds of work, that many times longer by the clock, and MiB of address space beyond the empty process's."""
 
-    seconds: float = 10.0
+    seconds: int = 10
+    patience: float = 5.0
     memory: int = 1536
 
 
@@ -50,7 +51,7 @@ class Limits:
 class Trial:
     """``text`` is the refusal or what went wrong; the geometry is that of the opened volume.
 
-    ``memory`` is the most MiB the process held beyond what it began with.
+    ``seconds`` is the work the process did, ``memory`` the most MiB it held beyond what it began with.
     """
 
     end: End
@@ -80,20 +81,20 @@ def try_reading(path: Path, limits: Limits) -> Trial:
         os.close(incoming)
         _child(path, limits, outgoing)
     os.close(outgoing)
-    told = _receive(incoming, limits.seconds)
+    told = _receive(incoming, limits.seconds * limits.patience)
     taken = time.monotonic() - began
     if told is None:
         os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
-    if told is None:
-        return Trial(End.HUNG, f"longer than {limits.seconds:g} s", seconds=taken)
+    if told is None or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU):
+        return Trial(End.HUNG, f"longer than {limits.seconds} s", seconds=taken)
     if not told:
         cause = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit {os.WEXITSTATUS(status)}"
         return Trial(End.CRASHED, cause, seconds=taken)
     facts = json.loads(told)
     lists = {name: tuple(value) for name, value in facts.items() if isinstance(value, list)}
     facts["text"] = facts["text"][:_LONGEST_SENTENCE]
-    return Trial(**{**facts, **lists, "end": End(facts["end"]), "seconds": taken})
+    return Trial(**{**facts, **lists, "end": End(facts["end"])})
 
 
 def _receive(incoming: int, seconds: float) -> bytes | None:
@@ -119,9 +120,10 @@ def _child(path: Path, limits: Limits, outgoing: int) -> None:
     own = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     allowed = own + (limits.memory << 20)
     resource.setrlimit(resource.RLIMIT_AS, (allowed, allowed))
+    resource.setrlimit(resource.RLIMIT_CPU, (limits.seconds, limits.seconds + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    held = _resident()
-    trial = replace(_read(path), memory=max(0, _resident() - held))
+    held, begun = _resident(), time.process_time()
+    trial = replace(_read(path), memory=max(0, _resident() - held), seconds=round(time.process_time() - begun, 3))
     os.write(outgoing, json.dumps(asdict(trial)).encode())
     os._exit(0)
 
