@@ -27,8 +27,9 @@ from hemaview.gui.import_pages import EmptyPage, ScanningPage
 from hemaview.gui.import_tree import ITEM, ImportFilter, ImportModel
 from hemaview.gui.import_view import SeriesTree
 from hemaview.gui.import_words import contents_text, count_text, left_out_text
+from hemaview.gui.lazy_work import LazyWork
 from hemaview.gui.theme import COLOURS, GAP, MARGIN
-from hemaview.gui.thumbnails import LazyWork, picture_of
+from hemaview.gui.thumbnails import picture_of
 from hemaview.imaging.catalogue import Catalogue, Patient, SeriesItem, patient_title
 
 _SIDE_BY_SIDE = 920

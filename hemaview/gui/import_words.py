@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hemaview.imaging.catalogue import Catalogue, Patient, SeriesItem, Study
+from hemaview.imaging.catalogue.looking import Kind
 from hemaview.imaging.reading import SeriesSummary, Verdict
 
 NOTHING_KNOWN = "–"
@@ -111,8 +112,9 @@ def left_out_text(catalogue: Catalogue) -> str:
     total = sum(left.count for left in catalogue.left_out)
     if not total:
         return ""
+    what = count_text(total, "file is no scan", "files are no scans")
     reasons = ", ".join(f"{left.count:,} {left.reason}" for left in catalogue.left_out)
-    return f"{count_text(total, 'file is no scan', 'files are no scans')}: {reasons}."
+    return f"{what}." if [left.reason for left in catalogue.left_out] == [Kind.FOREIGN] else f"{what}: {reasons}."
 
 
 def series_facts(item: SeriesItem) -> list[tuple[str, str]]:
@@ -126,7 +128,6 @@ def series_facts(item: SeriesItem) -> list[tuple[str, str]]:
         ("Matrix", matrix_text(summary)),
         ("Voxel", spacing if spacing == NOTHING_KNOWN else f"{spacing} mm"),
         ("Slices", slices_text(summary)),
-        ("Pictures", f"{summary.images:,}" if summary.images else NOTHING_KNOWN),
         ("Files", f"{item.files:,}"),
     ]
     return [(name, value) for name, value in facts if value]

@@ -1,76 +1,62 @@
-"""Small pictures of series, decoded in a thread of their own: what was asked for last comes first."""
+"""Small grey pictures of scans for lists, at their true proportions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QSize, Qt, QThreadPool, Signal
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QImage
 
-from hemaview.imaging.catalogue import SeriesItem
-from hemaview.imaging.reading.thumbnail import thumbnail_of
+from hemaview.errors import HemaviewError
+from hemaview.gui.scan_content import scan_looks
+from hemaview.imaging import Plane, Volume, plane_view
+from hemaview.imaging.windowing import to_grey8
 
-Decode = Callable[[], object]
+if TYPE_CHECKING:
+    from hemaview.imaging.catalogue import SeriesItem
 
-
-class LazyWork(QObject):
-    """``arrived(key, result)`` in the window's thread for each key that was asked for.
-
-    ``decode`` functions run one after the other, the newest first: what has just been scrolled into view is wanted
-    before what has left it. They must not raise.
-    """
-
-    arrived = Signal(object, object)
-
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._pool = QThreadPool(self)
-        self._pool.setMaxThreadCount(1)
-        self._asked: set[object] = set()
-        self._turn = 0
-        self._round = 0
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether something is still being decoded."""
-        return self._pool.activeThreadCount() > 0
-
-    def want(self, key: object, decode: Decode) -> None:
-        """Decode this once, before everything that was asked for earlier."""
-        if key in self._asked:
-            return
-        self._asked.add(key)
-        self._turn += 1
-        round_ = self._round
-
-        def work() -> None:
-            if round_ == self._round:
-                self.arrived.emit(key, decode())
-
-        self._pool.start(work, self._turn)
-
-    def forget(self) -> None:
-        """Drop everything that still waits; keys may be asked for again."""
-        self._round += 1
-        self._pool.clear()
-        self._asked.clear()
-
-    def close(self) -> None:
-        """Drop what waits and wait for what runs."""
-        self.forget()
-        self._pool.waitForDone()
+_SIDE = 256
+_LARGEST_WHOLE_SCAN = 64 << 20
 
 
 def picture_of(item: SeriesItem) -> QImage | None:
-    """A picture from the middle of a series at its true proportions; None where there is none to be had."""
-    if item.preview is None:
+    """A picture from the middle of a series at its true proportions; None where there is none to be had.
+
+    DICOM is decoded from one file; of another format the whole scan is read, unless it is large.
+    """
+    # The readers load large libraries, which the list of a case's scans does without.
+    from hemaview.imaging.reading import Verdict, read_scan
+    from hemaview.imaging.reading.thumbnail import thumbnail_of
+
+    if item.preview is not None:
+        found = thumbnail_of(item.preview)
+        return None if found is None else _proportioned(found.grey, found.pixel_spacing)
+    if item.summary.verdict is Verdict.REFUSED:
         return None
-    found = thumbnail_of(item.preview)
-    if found is None:
+    try:
+        if item.path.stat().st_size > _LARGEST_WHOLE_SCAN:
+            return None
+        return volume_picture(read_scan(item.path, series_uid=item.series_uid))
+    except (HemaviewError, OSError, MemoryError):
         return None
-    rows, columns = found.grey.shape
+
+
+def volume_picture(volume: Volume) -> QImage:
+    """The middle axial slice of a scan at its true proportions, about 256 pixels a side."""
+    view = plane_view(volume.geometry, Plane.AXIAL)
+    page = view.extract(volume.array, view.slice_count // 2)
+    step = max(1, min(page.shape) // _SIDE)
+    grey = to_grey8(np.ascontiguousarray(page[::step, ::step]), scan_looks(volume).window)
+    return _proportioned(grey, (abs(float(view.y_vector_mm[1])), abs(float(view.x_vector_mm[0]))))
+
+
+def _proportioned(grey: NDArray[np.uint8], spacing: tuple[float, float]) -> QImage:
+    """``spacing`` between rows and between columns."""
+    grey = np.ascontiguousarray(grey)
+    rows, columns = grey.shape
     # Copied, because scaling to the size it has would go on using the memory of the array.
-    picture = QImage(found.grey.data, columns, rows, columns, QImage.Format.Format_Grayscale8).copy()
-    between_rows, between_columns = found.pixel_spacing
-    size = QSize(columns, max(1, round(rows * between_rows / between_columns)))
+    picture = QImage(grey.data, columns, rows, columns, QImage.Format.Format_Grayscale8).copy()
+    size = QSize(columns, max(1, round(rows * spacing[0] / spacing[1])))
     return picture.scaled(size, Qt.AspectRatioMode.IgnoreAspectRatio, Qt.TransformationMode.SmoothTransformation)

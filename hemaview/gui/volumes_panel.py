@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 from superqt import QCollapsible
@@ -16,7 +14,6 @@ from hemaview.gui.volume_texts import (
     TITLES,
     disagreement,
     interval_text,
-    shared_sentences,
     tada_facts,
     value_text,
 )
@@ -55,17 +52,15 @@ class ReadingRow(QWidget):
         """The value as shown."""
         return self._value.text()
 
-    def show_reading(self, reading: Reading, told: Sequence[str] = ()) -> None:
-        """Show a reading without the sentences that were ``told`` for all."""
+    def show_reading(self, reading: Reading) -> None:
+        """Show a reading."""
         self._value.setText(value_text(reading))
         self._unit.setVisible(reading.value_ml is not None)
-        reason = "" if reading.reason in told else reading.reason
-        below = "\n".join((interval_text(reading) or reason or "", *reading.notes)).strip()
+        below = "\n".join((interval_text(reading) or reading.reason or "", *reading.notes)).strip()
         self._below.setText(below)
         self._below.setVisible(bool(below))
-        warnings = [f"⚠ {warning}" for warning in reading.warnings if warning not in told]
-        self._warnings.setText("\n".join(warnings))
-        self._warnings.setVisible(bool(warnings))
+        self._warnings.setText("\n".join(f"⚠ {warning}" for warning in reading.warnings))
+        self._warnings.setVisible(bool(reading.warnings))
         self.setAccessibleName(f"{self._name.text()}: {self._value.text()} mL. {below}")
 
 
@@ -100,8 +95,6 @@ class VolumesPanel(Card):
         content = QVBoxLayout(self._content)
         content.setContentsMargins(0, 0, 0, 0)
         content.setSpacing(GAP)
-        self._shared = WrappedLabel(kind="warning")
-        content.addWidget(self._shared)
         self.rows = {kind: ReadingRow(kind, self) for kind in ReadingKind}
         for row in self.rows.values():
             content.addWidget(row)
@@ -130,11 +123,6 @@ class VolumesPanel(Card):
         content.addWidget(self._details)
         self.body.addWidget(self._content)
         self.show_readings(None, None)
-
-    @property
-    def shared(self) -> str:
-        """What holds for all three volumes: why there is none, or warnings."""
-        return self._shared.text()
 
     @property
     def invitation(self) -> str:
@@ -166,11 +154,8 @@ class VolumesPanel(Card):
         self._copy.setVisible(readings is not None)
         if readings is None:
             return
-        shared = shared_sentences(readings)
-        self._shared.setText("\n".join(f"⚠ {sentence}" for sentence in shared))
-        self._shared.setVisible(bool(shared))
         for reading in readings:
-            self.rows[reading.kind].show_reading(reading, shared)
+            self.rows[reading.kind].show_reading(reading)
         words = disagreement(readings)
         self._disagreement.setText(words)
         self._disagreement.setVisible(bool(words))
