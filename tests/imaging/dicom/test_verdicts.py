@@ -1,11 +1,15 @@
 """What of a DICOM series can be measured, what only looked at, and what not even that; every verdict has its reason."""
 
+import shutil
+
 import numpy as np
 import pydicom
 import pytest
+from pydicom.encaps import encapsulate
 from pydicom.uid import (
     BasicTextSRStorage,
     DigitalXRayImageStorageForPresentation,
+    RLELossless,
     SecondaryCaptureImageStorage,
     SegmentationStorage,
 )
@@ -44,7 +48,7 @@ def _drop(which, *keywords):
         (_set(EVERY, PhotometricInterpretation="MONOCHROME1"), "negative (MONOCHROME1)"),
         (_set(EVERY, RescaleSlope=0), "cannot be rescaled"),
         (_drop(EVERY, "PixelSpacing"), "how large its pixels are"),
-        (_set(EVERY, PixelSpacing=[0, 0]), "pixel spacing is not positive"),
+        (_set(EVERY, PixelSpacing=[0, 0]), "pixel spacing of 0 mm cannot be right"),
         (_drop(EVERY, "ImagePositionPatient"), "where its pictures lie"),
         (_drop(EVERY, "ImageOrientationPatient"), "where its pictures lie"),
         (_set(EVERY, ImageOrientationPatient=[1, 0, 0, 1, 0, 0]), "not at right angles"),
@@ -139,6 +143,20 @@ def test_a_damaged_member_is_left_out_and_named(dicom_series, ct_values, spoil):
     assert np.array_equal(volume.array, ct_values[[0, 1, 3, 4, 5]])
     assert any("1 slice is missing" in note for note in volume.notes)
     assert any("1 damaged picture was left out" in note and damaged.name in note for note in volume.notes)
+
+
+def test_a_picture_that_cannot_be_decoded_is_left_out_and_named(dicom_series, ct_values):
+    folder = dicom_series(ct_values, edit=lambda dataset, k: dataset.compress(RLELossless))
+    damaged = next(p for p in folder.iterdir() if pydicom.dcmread(p).ImagePositionPatient[2] == 30)
+    picture = pydicom.dcmread(damaged)
+    picture.PixelData = encapsulate([b"no code stream"])
+    picture.save_as(damaged)
+    volume = read_scan(folder)
+    assert np.array_equal(volume.array, ct_values[[0, 1, 3, 4, 5]])
+    assert volume.geometry.slice_positions == pytest.approx((0, 5, 15, 20, 25))
+    assert any("1 damaged picture was left out" in note and damaged.name in note for note in volume.notes)
+    with pytest.raises(ScanError, match="cannot be decoded"):
+        read_scan(shutil.copy(damaged, folder.parent))
 
 
 def test_a_damaged_copy_gives_way_to_an_intact_one(dicom_series, ct_values):

@@ -6,14 +6,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hemaview.errors import ScanError
 from hemaview.imaging.reading.dicom.copies import check_copies
 from hemaview.imaging.reading.dicom.finding import find_pictures
+from hemaview.imaging.reading.dicom.header import Instance
+from hemaview.imaging.reading.dicom.judging import Judgement, judge
 from hemaview.imaging.reading.dicom.pixels import stored_pixels
 from hemaview.imaging.reading.dicom.series import Series, group_series
 from hemaview.imaging.reading.dicom.stack import Stack
 from hemaview.imaging.reading.dicom.traits import component_of, made_of_others
-from hemaview.imaging.reading.dicom.values import read_values
+from hemaview.imaging.reading.dicom.values import DamagedPictureError, read_values
 from hemaview.imaging.reading.dicom.verdicts import Kind, kind_of
 from hemaview.imaging.reading.dicom.wording import counted
 from hemaview.imaging.reading.files import incomplete
@@ -23,8 +28,10 @@ from hemaview.imaging.reading.summary import SeriesSummary
 from hemaview.imaging.volume import Modality, Volume
 
 Progress = Callable[[float], None]
+Values = NDArray[np.int16] | NDArray[np.float32]
 
 _HEADER_SHARE = 0.4
+_MOST_BROKEN = 3
 _HOUNSFIELD_TYPES = ("", "HU", "US")
 
 
@@ -58,10 +65,10 @@ def read_series(
 
 
 def _volume(chosen: Series, notes: tuple[str, ...], progress: Progress | None) -> Volume:
-    stack, summary = chosen.stack, chosen.summary
-    assert stack is not None
     check_copies(chosen.copies, stored_pixels)
-    values, pixel_notes = read_values(stack.instances, progress)
+    judgement, values, pixel_notes = _read(chosen, progress)
+    stack, summary = judgement.stack, chosen.summary
+    assert stack is not None
     array, value_notes = to_scan_values(values)
     hounsfield, value_warnings = _hounsfield(stack, float(array.min()))
     return Volume(
@@ -69,13 +76,27 @@ def _volume(chosen: Series, notes: tuple[str, ...], progress: Progress | None) -
         geometry=stack.geometry,
         modality=_modality(stack),
         name=summary.label,
-        notes=(*notes, *summary.notes, *pixel_notes, *value_notes, *value_warnings),
+        notes=(*notes, *judgement.notes, *chosen.notes, *pixel_notes, *value_notes, *value_warnings),
         attributes=MappingProxyType(_attributes(stack, summary)),
-        not_measurable=summary.reason,
+        not_measurable=judgement.reason,
         sequence=chosen.guess,
         study=summary.study,
         hounsfield=hounsfield,
     )
+
+
+def _read(chosen: Series, progress: Progress | None) -> tuple[Judgement, Values, tuple[str, ...]]:
+    """The values of a stack; a few pictures that turn out not to be readable are left out and judged anew."""
+    judgement, broken = chosen.judgement, list[Instance]()
+    while True:
+        assert judgement.stack is not None
+        try:
+            return (judgement, *read_values(judgement.stack.instances, progress))
+        except DamagedPictureError as damaged:
+            broken.append(damaged.picture)
+            judgement = judge(chosen.instances, broken)
+            if judgement.stack is None or len(broken) > _MOST_BROKEN:
+                raise
 
 
 def _attributes(stack: Stack, summary: SeriesSummary) -> dict[str, str]:

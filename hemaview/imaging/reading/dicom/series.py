@@ -3,36 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from hemaview.imaging.plane_name import plane_name
 from hemaview.imaging.reading.dicom.copies import Copies, without_copies
 from hemaview.imaging.reading.dicom.finding import find_pictures
 from hemaview.imaging.reading.dicom.header import Instance
+from hemaview.imaging.reading.dicom.judging import Judgement, judge
 from hemaview.imaging.reading.dicom.labels import series_label
 from hemaview.imaging.reading.dicom.splitting import Part, split
-from hemaview.imaging.reading.dicom.stack import NotAStack, Stack, form_pile, form_stack
+from hemaview.imaging.reading.dicom.stack import Stack
 from hemaview.imaging.reading.dicom.traits import component_of
-from hemaview.imaging.reading.dicom.verdicts import Kind, damage, kind_of, look_only, refusal
-from hemaview.imaging.reading.dicom.wording import counted, file_names, natural_order
+from hemaview.imaging.reading.dicom.verdicts import Kind, kind_of
+from hemaview.imaging.reading.dicom.wording import counted, natural_order
 from hemaview.imaging.reading.sources import Source
-from hemaview.imaging.reading.summary import SeriesSummary, Verdict
+from hemaview.imaging.reading.summary import SeriesSummary
 from hemaview.imaging.sequence import Sequence as ScanSequence
 from hemaview.imaging.sequence import SequenceGuess, guess_sequence
 
 
 @dataclass(frozen=True)
 class Series:
-    """One stack of a series, None where there is nothing to see, and every picture it was found in.
+    """One stack of a series, the judgement on it and every picture it was found in.
 
-    ``copies`` are pictures that were left out, and ``guess`` is what kind of scan it seems to be.
+    ``copies`` are pictures that were left out, ``guess`` is what kind of scan it seems to be, and ``notes`` are
+    sentences beside those of the judgement.
     """
 
     summary: SeriesSummary
-    stack: Stack | None
-    instances: tuple[Instance, ...] = ()
-    copies: Copies = ()
-    guess: SequenceGuess = field(default_factory=SequenceGuess)
+    judgement: Judgement
+    instances: tuple[Instance, ...]
+    copies: Copies
+    guess: SequenceGuess
+    notes: tuple[str, ...]
+
+    @property
+    def stack(self) -> Stack | None:
+        """The pictures in order and their grid, None where there is nothing to see."""
+        return self.judgement.stack
 
 
 def find_series(sources: Sequence[Source], progress: Callable[[float], None] | None = None) -> tuple[Series, ...]:
@@ -66,29 +74,29 @@ def _stacks(uid: str, group: Sequence[Instance]) -> list[Series]:
 
 
 def _series(uid: str, part: Part, copies: Copies) -> Series:
-    stack, verdict, reason, notes = _judged(part)
+    judgement = judge(part.pictures)
+    stack, first = judgement.stack, part.pictures[0]
     own = {id(picture) for picture in part.pictures}
     copies = tuple(pair for pair in copies if id(pair[0]) in own)
-    first = part.pictures[0]
+    notes = part.notes
     if copies:
         notes = (*notes, f"{counted(len(copies), 'file is a copy', 'files are copies')} and left out.")
     guess = _guess(first)
-    is_placed = stack is not None and first.orientation is not None
     summary = SeriesSummary(
         uid=f"{uid}#{part.key}" if part.key else uid,
         label=series_label(part.pictures, part.words),
         modality=first.modality or "?",
         images=len(part.pictures),
         size=stack.geometry.size if stack else None,
-        reason=reason,
-        verdict=verdict,
-        spacing=stack.geometry.spacing if stack and verdict is Verdict.MEASURABLE else None,
-        plane=plane_name(stack.geometry) if stack and is_placed else "",
+        reason=judgement.reason,
+        verdict=judgement.verdict,
+        spacing=stack.geometry.spacing if stack and judgement.reason is None else None,
+        plane=plane_name(stack.geometry) if stack and first.orientation else "",
         sequence="" if guess.sequence is ScanSequence.UNKNOWN else str(guess.sequence),
-        notes=(*part.notes, *notes),
+        notes=(*judgement.notes, *notes),
         study=first.study,
     )
-    return Series(summary, stack, part.pictures, copies, guess)
+    return Series(summary, judgement, part.pictures, copies, guess, notes)
 
 
 def _guess(picture: Instance) -> SequenceGuess:
@@ -97,34 +105,3 @@ def _guess(picture: Instance) -> SequenceGuess:
     component = component_of(picture)
     known = {**picture.technique, "component": component.upper()} if component else picture.technique
     return guess_sequence(picture.modality, known)
-
-
-def _judged(part: Part) -> tuple[Stack | None, Verdict, str | None, tuple[str, ...]]:
-    """The stack of a part, what can be done with it, why not more, and sentences for the user."""
-    refused = {id(p): why for p in part.pictures if (why := refusal(p))}
-    if len(refused) == len(part.pictures):
-        return None, Verdict.REFUSED, next(iter(refused.values())), ()
-    intact = [p for p in part.pictures if id(p) not in refused and not damage(p)]
-    left_out = [p for p in part.pictures if id(p) in refused or damage(p)]
-    if not intact:
-        why = damage(left_out[0]) or "cannot be read"
-        return None, Verdict.REFUSED, f"{file_names(left_out[:1])} {why}; copy it again", ()
-    stack, reason = _stacked(intact)
-    notes = (*stack.notes, *([_left_out(left_out)] if left_out else []))
-    return stack, Verdict.VIEWABLE if reason else Verdict.MEASURABLE, reason, notes
-
-
-def _stacked(pictures: Sequence[Instance]) -> tuple[Stack, str | None]:
-    """The stack of pictures, and why nothing may be measured on it."""
-    reason = next((why for p in pictures if (why := look_only(p))), None)
-    if reason is None:
-        try:
-            return form_stack(pictures), None
-        except NotAStack as problem:
-            reason = str(problem)
-    return form_pile(pictures), reason
-
-
-def _left_out(pictures: Sequence[Instance]) -> str:
-    damaged = counted(len(pictures), "damaged picture was", "damaged pictures were")
-    return f"{damaged} left out ({file_names(pictures)}); copy the series again to see the whole of it."

@@ -19,12 +19,15 @@ from hemaview.imaging.reading.dicom.places import places_of
 from hemaview.imaging.reading.dicom.slice_places import NotOnALine, SlicePlaces, place_slices
 from hemaview.imaging.reading.dicom.wording import counted, file_names
 
-_SAME_ORIENTATION = 2e-3
+# Twice what pictures may differ from the first of their plane.
+_SAME_ORIENTATION = 4e-3
 _RIGHT_ANGLE = 1e-2
 _NOTE_SHARE = 0.01
 _LARGEST_TILT_DEGREES = 45.0
 _NOTED_TILT_DEGREES = 0.1
 _UNKNOWN_MM = 1.0
+_PIXEL_MM = (0.005, 50.0)
+_THICKEST_MM = 100.0
 _SINGLE_SLICE = (
     "The series has only one slice and its thickness is nominal, so a volume measured on it is only a rough figure."
 )
@@ -77,7 +80,8 @@ def form_pile(pictures: Sequence[Instance]) -> Stack:
     else:
         ordered = tuple(sorted(pictures, key=lambda p: (p.instance_number or 0, p.source.name, p.frame)))
         distance = _UNKNOWN_MM
-    spacing = first.pixel_spacing if first.pixel_spacing and min(first.pixel_spacing) > 0 else (_UNKNOWN_MM,) * 2
+    known = first.pixel_spacing
+    spacing = known if known and all(_PIXEL_MM[0] <= s <= _PIXEL_MM[1] for s in known) else (_UNKNOWN_MM, _UNKNOWN_MM)
     origin = np.array(ordered[0].position or (0.0, 0.0, 0.0))
     scaled = replace(first, pixel_spacing=spacing)
     return Stack(ordered, _grid(scaled, len(ordered), (axes[0], axes[1], axes[2] * distance), origin))
@@ -98,8 +102,9 @@ def _check_frame(pictures: Sequence[Instance]) -> None:
         raise NotAStack("it does not say where its pictures lie in the patient")
     if any(p.pixel_spacing is None for p in pictures):
         raise NotAStack("it does not say how large its pixels are")
-    if min(s for p in pictures for s in p.pixel_spacing or ()) <= 0:
-        raise NotAStack("its pixel spacing is not positive")
+    for size in (size for p in pictures for size in p.pixel_spacing or ()):
+        if not _PIXEL_MM[0] <= size <= _PIXEL_MM[1]:
+            raise NotAStack(f"its pixel spacing of {size:.4g} mm cannot be right")
     _check_orientation(pictures)
 
 
@@ -127,7 +132,7 @@ def _slice_places(
 ) -> SlicePlaces:
     if len(ordered) == 1:
         thickness = ordered[0].slice_thickness
-        if not thickness or thickness <= 0:
+        if not thickness or not 0 < thickness <= _THICKEST_MM:
             raise NotAStack("it is a single slice that does not say how thick it is")
         return SlicePlaces(normal * thickness, None, (_SINGLE_SLICE,))
     places = places_of(ordered)

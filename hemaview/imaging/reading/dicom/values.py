@@ -40,6 +40,14 @@ class _Scale:
         return stored * self.slope + self.intercept
 
 
+class DamagedPictureError(ScanError):
+    """One picture of a stack cannot be read; ``picture`` is the one."""
+
+    def __init__(self, picture: Instance, reason: ScanError) -> None:
+        super().__init__(str(reason))
+        self.picture = picture
+
+
 def read_values(
     instances: Sequence[Instance], progress: Callable[[float], None] | None = None
 ) -> tuple[NDArray[np.int16] | NDArray[np.float32], tuple[str, ...]]:
@@ -47,7 +55,7 @@ def read_values(
 
     int16 when every rescaled value is an integer that fits, otherwise float32. CT padding and anything below
     -1024 HU become -1024; MR padding becomes the lowest value of the scan; MONOCHROME1 is inverted.
-    Raises ``ScanError`` naming the file that cannot be decoded or ends early.
+    Raises ``DamagedPictureError`` naming the file that cannot be decoded or ends early.
     """
     first = instances[0]
     scales, notes = _scales(instances)
@@ -56,7 +64,10 @@ def read_values(
     array: NDArray = np.empty(0)
     with PictureReader() as reader:
         for k, (instance, scale) in enumerate(zip(instances, scales, strict=True)):
-            stored = reader.read(instance)
+            try:
+                stored = reader.read(instance)
+            except ScanError as error:
+                raise DamagedPictureError(instance, error) from error
             if k == 0:  # only now is it known that the file really holds a picture of this size
                 array = _empty((len(instances), *stored.shape), np.int16 if as_integers else np.float32)
             plane = scale.apply(stored, as_integers=array.dtype == np.int16)
