@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 from superqt import QCollapsible
@@ -14,6 +16,7 @@ from hemaview.gui.volume_texts import (
     TITLES,
     disagreement,
     interval_text,
+    shared_sentences,
     tada_facts,
     value_text,
 )
@@ -52,15 +55,17 @@ class ReadingRow(QWidget):
         """The value as shown."""
         return self._value.text()
 
-    def show_reading(self, reading: Reading) -> None:
-        """Show a reading."""
+    def show_reading(self, reading: Reading, told: Sequence[str] = ()) -> None:
+        """Show a reading without the sentences that were ``told`` for all."""
         self._value.setText(value_text(reading))
         self._unit.setVisible(reading.value_ml is not None)
-        below = "\n".join((interval_text(reading) or reading.reason or "", *reading.notes)).strip()
+        reason = "" if reading.reason in told else reading.reason
+        below = "\n".join((interval_text(reading) or reason or "", *reading.notes)).strip()
         self._below.setText(below)
         self._below.setVisible(bool(below))
-        self._warnings.setText("\n".join(f"⚠ {warning}" for warning in reading.warnings))
-        self._warnings.setVisible(bool(reading.warnings))
+        warnings = [f"⚠ {warning}" for warning in reading.warnings if warning not in told]
+        self._warnings.setText("\n".join(warnings))
+        self._warnings.setVisible(bool(warnings))
         self.setAccessibleName(f"{self._name.text()}: {self._value.text()} mL. {below}")
 
 
@@ -95,6 +100,8 @@ class VolumesPanel(Card):
         content = QVBoxLayout(self._content)
         content.setContentsMargins(0, 0, 0, 0)
         content.setSpacing(GAP)
+        self._shared = WrappedLabel(kind="warning")
+        content.addWidget(self._shared)
         self.rows = {kind: ReadingRow(kind, self) for kind in ReadingKind}
         for row in self.rows.values():
             content.addWidget(row)
@@ -123,6 +130,11 @@ class VolumesPanel(Card):
         content.addWidget(self._details)
         self.body.addWidget(self._content)
         self.show_readings(None, None)
+
+    @property
+    def shared(self) -> str:
+        """What holds for all three volumes: why there is none, or warnings."""
+        return self._shared.text()
 
     @property
     def invitation(self) -> str:
@@ -154,8 +166,11 @@ class VolumesPanel(Card):
         self._copy.setVisible(readings is not None)
         if readings is None:
             return
+        shared = shared_sentences(readings)
+        self._shared.setText("\n".join(f"⚠ {sentence}" for sentence in shared))
+        self._shared.setVisible(bool(shared))
         for reading in readings:
-            self.rows[reading.kind].show_reading(reading)
+            self.rows[reading.kind].show_reading(reading, shared)
         words = disagreement(readings)
         self._disagreement.setText(words)
         self._disagreement.setVisible(bool(words))
