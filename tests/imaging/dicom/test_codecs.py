@@ -206,6 +206,13 @@ def test_uncompressed_frames_beyond_the_file_are_refused(dicom, frames):
         dicom.pixels_of(dicom.opened(dataset))
 
 
+def test_a_picture_without_rows_is_refused(dicom, frames):
+    dataset = dicom.single(frames[0])
+    dataset.Rows = 0
+    with pytest.raises(ScanError, match="incomplete"):
+        dicom.pixels_of(dicom.opened(dataset))
+
+
 def test_pixels_in_an_unusual_number_of_bits_are_refused(dicom):
     dataset = dicom.single(np.zeros((8, 8), np.uint16))
     dataset.BitsAllocated = dataset.BitsStored = 12

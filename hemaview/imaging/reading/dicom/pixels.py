@@ -83,6 +83,8 @@ class PictureReader:
     def _frame(self, instance: Instance) -> NDArray:
         file = self._opened(instance.source)
         try:
+            if min(instance.frame_shape) < 1:
+                raise incomplete(instance.source.name)
             if not _has_known_layout(instance):
                 raise _unknown_layout(instance)
             if instance.is_compressed:
