@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hemaview.imaging.geometry import Geometry
 
+_MANY = 1024
 _LONGER = 1.25
 """Up to this many times as many slices as asked for are laid down where their faces then fall on the own ones."""
 
@@ -26,12 +27,13 @@ class EvenSlices:
     count: int
 
     @classmethod
-    def about(cls, own: Geometry, step_mm: float, most: int = 2048) -> EvenSlices:
-        """Even slices of at most ``step_mm``, four or more for each own slice, unless that takes more than ``most``.
+    def about(cls, own: Geometry, step_mm: float) -> EvenSlices:
+        """Even slices of at most ``step_mm``, four or more for each own slice, unless that takes very many.
 
         Their number is the one near it at which the faces of the own slices fall best on theirs.
         """
         step = min(step_mm, float(own.slice_steps_mm.min()) / 4)
+        most = max(_MANY, 2 * own.size[2])
         fewest = min(int(np.ceil(float(own.slice_steps_mm.sum()) / step - 1e-6)), most)
         counts = np.arange(fewest, max(min(int(fewest * _LONGER), most), fewest) + 1)
         shares = np.cumsum(own.slice_steps_mm)[:-1] / own.slice_steps_mm.sum()
