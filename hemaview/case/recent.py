@@ -7,18 +7,25 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from hemaview.case.examinations import scan_labels
 from hemaview.case.journal import parse_journal
 from hemaview.case.opening import JOURNAL_NAME
+from hemaview.case.scan_entry import ScanEntry, scan_from_record
 
 _HEAD_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
 class CaseSummary:
-    """One line of the start page: folder, name of the first scan, made and last changed (with time zone)."""
+    """One line of the start page: folder, the first scan, made and last changed (with time zone).
+
+    ``name`` is what the first scan's file is called, which may name the patient; ``label`` says what kind of scan it
+    is and names nobody.
+    """
 
     directory: Path
     name: str
+    label: str
     created: datetime
     modified: datetime
     scans: tuple[Path, ...]
@@ -67,7 +74,13 @@ def _summary(directory: Path, changed: float) -> CaseSummary | None:
     return CaseSummary(
         directory=directory,
         name=str(scans[0]["name"]),
+        label=_label(scan_from_record(scans[0])),
         created=datetime.fromisoformat(records[0]["created"]),
         modified=datetime.fromtimestamp(changed, UTC),
         scans=tuple(Path(scan["path"]) for scan in scans),
     )
+
+
+def _label(scan: ScanEntry) -> str:
+    """For example "FLAIR axial, 240 × 240 × 22"."""
+    return f"{scan_labels([scan])[scan.id]}, {' × '.join(map(str, scan.geometry.size))}"

@@ -14,7 +14,7 @@ from hemaview.gui.view_state import Tool
 
 SEPARATOR = "-"
 
-NEEDS = ("case", "scan", "measurable", "prompt", "mask", "edited", "review", "carry", "scans")
+NEEDS = ("case", "scan", "measurable", "prompt", "mask", "edited", "review", "carry", "scans", "dicom")
 """What an action may need: a case, a scan on display, one that may be measured, a box or point, a mask, and so on."""
 LOOKING_TOOLS = (Tool.CROSSHAIR, Tool.WINDOW)
 """Tools that change nothing, so that they suit a scan that can only be looked at."""
@@ -51,6 +51,15 @@ SPECS: tuple[ActionSpec, ...] = (
     ),
     ActionSpec(
         "save_results", "File", "Save all results…", ("Ctrl+S",), "save", "STL, mask and volumes in one folder", "mask"
+    ),
+    ActionSpec(
+        "deidentify",
+        "File",
+        "Export de-identified DICOM…",
+        ("Ctrl+Shift+D",),
+        "save",
+        "The files of this scan without names",
+        "dicom",
     ),
     ActionSpec("import_mask", "File", "Import mask…", ("Ctrl+I",), "export-mask", needs="measurable"),
     ActionSpec("screenshot", "File", "Save picture of the window…", ("Ctrl+P",), "screenshot", needs="case"),

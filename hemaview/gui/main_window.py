@@ -25,6 +25,7 @@ from hemaview.gui.actions import LOOKING_TOOLS, TOOL_ACTIONS, Actions
 from hemaview.gui.answer_panel import AnswerPanel
 from hemaview.gui.browsing import Browsing
 from hemaview.gui.command_palette import CommandPalette
+from hemaview.gui.deidentifying import Deidentifying, is_dicom
 from hemaview.gui.display_panel import DisplayPanel
 from hemaview.gui.engine_choice import EngineSource, load_choice
 from hemaview.gui.file_dialogs import FileDialogs
@@ -33,6 +34,7 @@ from hemaview.gui.keys_dialog import KeysDialog
 from hemaview.gui.look_only import LookOnlyBanner, look_only_text
 from hemaview.gui.message_bar import MessageBar
 from hemaview.gui.model_dialogs import ModelDialogs
+from hemaview.gui.names_choice import keep_names_choice, read_names_choice
 from hemaview.gui.prompt_actions import PromptActions
 from hemaview.gui.scan_actions import ScanActions
 from hemaview.gui.scan_details import mask_sources
@@ -78,7 +80,7 @@ class MainWindow(QMainWindow):
         self.models = ModelDialogs(self, self.workflow)
         self.actions_table = Actions(self)
         self.grid = ViewerGrid(self.state, self)
-        self.start_page = StartPage(self)
+        self.start_page = StartPage(self, with_names=read_names_choice(case_root))
         self.scans = ScansPanel(self)
         self.volumes = VolumesPanel(self)
         self.answer = AnswerPanel(self.actions_table, self)
@@ -214,6 +216,7 @@ class MainWindow(QMainWindow):
         self.start_page.folder_requested.connect(table["open_folder"].trigger)
         self.start_page.sample_requested.connect(table["sample"].trigger)
         self.start_page.case_requested.connect(flow.opening.open_case)
+        self.start_page.names_wanted.connect(lambda wanted: keep_names_choice(flow.case_root, wanted))
         self.volumes.copy_requested.connect(self._copy_volumes)
         self.volumes.draw_requested.connect(table["tool_box"].trigger)
         self.volumes.show_slice_requested.connect(self.show_tada_slice)
@@ -275,7 +278,8 @@ class MainWindow(QMainWindow):
         }
         for tool, action_id in TOOL_ACTIONS.items():
             handlers[action_id] = lambda tool=tool: state.set_tool(tool)
-        for part in (self.prompting, self._presets, self.models, ScanActions(self, self.scans, flow)):
+        scans, deidentifying = ScanActions(self, self.scans, flow), Deidentifying(self, flow)
+        for part in (self.prompting, self._presets, self.models, scans, deidentifying):
             handlers |= part.handlers()
         table.connect(handlers)
 
@@ -310,6 +314,7 @@ class MainWindow(QMainWindow):
             "review": review is not None and bool(review.to_review),
             "carry": case is not None and bool(mask_sources(case)),
             "scans": case is not None and len(case.scans) > 1,
+            "dicom": is_dicom(scan),
         }
         table.allow([name for name, is_there in there.items() if is_there], look_only_text(look_only))
         self.look_only.show_reason(look_only)

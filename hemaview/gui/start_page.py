@@ -7,7 +7,17 @@ from datetime import datetime
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from hemaview.case import CaseSummary
 from hemaview.gui.icons import app_icon, icon
@@ -25,15 +35,21 @@ _COLUMN_WIDTH = 860
 
 
 class StartPage(QWidget):
-    """``open_requested``, ``folder_requested``, ``sample_requested`` and ``case_requested(Path)`` say what to open."""
+    """``open_requested``, ``folder_requested``, ``sample_requested`` and ``case_requested(Path)`` say what to open.
 
+    ``names_wanted(bool)``: whether recent cases are to be told by their files' names, which may name patients.
+    """
+
+    names_wanted = Signal(bool)
     open_requested = Signal()
     folder_requested = Signal()
     sample_requested = Signal()
     case_requested = Signal(object)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, with_names: bool = False) -> None:
         super().__init__(parent)
+        self._with_names = with_names
+        self._cases: Sequence[CaseSummary] = ()
         column = QWidget(self)
         column.setMaximumWidth(_COLUMN_WIDTH)
         layout = QVBoxLayout(column)
@@ -46,6 +62,8 @@ class StartPage(QWidget):
         layout.addSpacing(28)
         layout.addLayout(self._buttons())
         layout.addSpacing(32)
+        self._recent_heading = self._make_recent_heading()
+        layout.addWidget(self._recent_heading)
         self._recent = QVBoxLayout()
         self._recent.setSpacing(GAP // 2)
         layout.addLayout(self._recent)
@@ -76,14 +94,30 @@ class StartPage(QWidget):
             if (widget := item.widget()) is not None:
                 widget.hide()
                 widget.deleteLater()
-        if not cases:
-            return
-        heading = QLabel("Recent cases", self)
-        heading.setProperty("kind", "heading")
-        self._recent.addWidget(heading)
-        self._recent.addSpacing(GAP // 2)
+        self._cases = cases
+        self._recent_heading.setVisible(bool(cases))
         for case in cases[:_RECENT]:
             self._recent.addWidget(self._case_row(case))
+
+    def _make_recent_heading(self) -> QWidget:
+        heading = QLabel("Recent cases", self)
+        heading.setProperty("kind", "heading")
+        self.names = QCheckBox("Show file names", self)
+        self.names.setToolTip("File names may tell who the patient is")
+        self.names.setChecked(self._with_names)
+        self.names.toggled.connect(self._show_names)
+        row = QWidget(self)
+        layout = QHBoxLayout(row)
+        layout.setContentsMargins(0, 0, 0, GAP // 2)
+        layout.addWidget(heading)
+        layout.addStretch(1)
+        layout.addWidget(self.names)
+        return row
+
+    def _show_names(self, with_names: bool) -> None:
+        self._with_names = with_names
+        self.show_recent(self._cases)
+        self.names_wanted.emit(with_names)
 
     def _case_row(self, case: CaseSummary) -> QPushButton:
         row = QPushButton(self)
@@ -91,7 +125,7 @@ class StartPage(QWidget):
         row.setIcon(icon("case", COLOURS.accent))
         row.setIconSize(QSize(18, 18))
         count = f"{len(case.scans)} scans" if len(case.scans) > 1 else "1 scan"
-        row.setText(f"  {case.name}      {count}, {_when(case.modified)}")
+        row.setText(f"  {case.name if self._with_names else case.label}      {count}, {_when(case.modified)}")
         row.setToolTip(str(case.directory))
         directory: Path = case.directory
         row.clicked.connect(lambda: self.case_requested.emit(directory))

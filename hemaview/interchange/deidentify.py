@@ -38,19 +38,19 @@ def deidentify(
     """Write the DICOM pictures below ``paths`` into the new folder ``destination``, de-identified.
 
     ``paths`` are folders, DICOMDIRs, zips and files; a DICOM file stands for itself. With ``series_uid``, a
-    SeriesInstanceUID or the ``uid`` of a ``SeriesSummary``, only that series is written. Files are named by numbers
-    (patient-1/study-1/series-1/00001.dcm), pixel data are copied bit by bit, and the same patient or UID is replaced
-    alike in all of them. Pictures that may show text are left out unless ``with_screenshots``. ``report.json`` beside
-    them says what was done.
+    SeriesInstanceUID or the ``uid`` of a ``SeriesSummary``, only that series is written, and a DICOM file stands for
+    the files beside it. Files are named by numbers (patient-1/study-1/series-1/00001.dcm), pixel data are copied bit
+    by bit, and the same patient or UID is replaced alike in all of them. Pictures that may show text are left out
+    unless ``with_screenshots``. ``report.json`` beside them says what was done.
 
     Raises ``ScanError`` when there is nothing to write, ``ExportError`` when ``destination`` is not an empty folder
     or cannot be written; then, and when ``progress`` raises ``Cancelled``, nothing is left behind.
     """
     report = progress or (lambda done, total: None)
     with ExitStack() as archives:
-        files, left_out = _files(paths, archives, lambda: report(0, 0))
+        files, left_out = _files(paths, archives, lambda: report(0, 0), siblings=series_uid is not None)
         if series_uid is not None:
-            files = _of_series(files, series_uid)
+            files, left_out = _of_series(files, series_uid), Counter()
         if not files:
             raise ScanError("No DICOM picture was found there; choose the folder that holds the scan.")
         with new_folder(Path(destination), "The de-identified files") as folder:
@@ -65,9 +65,11 @@ def deidentify(
     return made
 
 
-def _files(paths: Sequence[Path | str], archives: ExitStack, report: Callable[[], None]) -> tuple[_Files, Counter[str]]:
+def _files(
+    paths: Sequence[Path | str], archives: ExitStack, report: Callable[[], None], *, siblings: bool
+) -> tuple[_Files, Counter[str]]:
     """The DICOM files with the pictures in each, and how many files are left out for which reason."""
-    places = places_of(paths, archives, lambda found: report(), siblings=False)
+    places = places_of(paths, archives, lambda found: report(), siblings=siblings)
     if not places.sources and places.notes:
         raise ScanError(places.notes[0])
     found: dict[Source, tuple[Instance, ...]] = {}

@@ -198,6 +198,8 @@ def test_the_start_page_lists_cases_by_last_change(tmp_path, volume):
     listed = recent_cases(root)
     assert [summary.directory for summary in listed] == [made[1].directory, made[2].directory]
     assert listed[0].name == "phantom"
+    assert listed[0].label.endswith(", " + " × ".join(map(str, volume.geometry.size)))
+    assert "phantom" not in listed[0].label
     assert listed[0].scans == (tmp_path / "1.nii",)
 
 

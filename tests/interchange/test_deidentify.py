@@ -279,6 +279,7 @@ def test_one_series_a_zip_and_a_single_file(write, tmp_path):
     report = deidentify([archive], tmp_path / "zip")
     assert [series.opens_as_before for series in report.series] == [True, True]
     assert deidentify([next(wanted.iterdir())], tmp_path / "file").files == 1
+    assert deidentify([next(wanted.iterdir())], tmp_path / "by file", series_uid=summary.uid).files == 6
     with pytest.raises(ScanError, match="No DICOM picture"):
         deidentify([wanted], tmp_path / "none", series_uid="1.2.3")
 

@@ -135,7 +135,7 @@ def test_the_start_page_says_how_to_begin_and_reopens_recent_cases(open_window, 
     assert window.start_page.isVisible()
     assert window.windowTitle() == "HEMAVIEW"
     QApplication.processEvents()
-    (row,) = [b for b in window.start_page.findChildren(QPushButton) if "head" in b.text() and b.isVisible()]
+    (row,) = [b for b in window.start_page.findChildren(QPushButton) if "1 scan" in b.text() and b.isVisible()]
     QTest.mouseClick(row, Qt.MouseButton.LeftButton)
     assert window.settle(60)
     assert (window.state.mask == lesion).all()
