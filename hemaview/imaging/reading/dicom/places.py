@@ -72,5 +72,5 @@ def places_of(pictures: Sequence[Instance]) -> Places | None:
     order = np.argsort(along, kind="stable")
     number = np.zeros(len(along), dtype=np.int64)
     if len(along) > 1:
-        number[order[1:]] = np.cumsum(~repeated(np.diff(along[order])))
+        number[order[1:]] = np.cumsum(~repeated(np.diff(along[order]), pictures[0].slice_thickness))
     return Places(along, number)

@@ -17,6 +17,7 @@ from hemaview.imaging.reading.dicom.wording import counted, listed
 _EVEN_MM, _EVEN_SHARE = 0.06, 0.02
 _NOTE_SHARE = 0.01
 _SAME_MM, _SAME_SHARE = 0.01, 0.02
+_MOST_JITTER_MM, _JITTER_SHARE = 0.15, 0.04
 _MOST_RUNS = 4
 # A gap this much wider than the others is no spacing: what lies in it was never seen.
 _HOLE_TIMES, _HOLE_MM = 10.0, 25.0
@@ -76,12 +77,17 @@ def place_slices(positions: NDArray[np.float64], normal: NDArray[np.float64]) ->
     return SlicePlaces(step, None, ())
 
 
-def repeated(gaps: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which of the gaps in mm between sorted pictures are none: two pictures of one place, whatever the others do."""
+def repeated(gaps: NDArray[np.float64], thickness: float | None = None) -> NDArray[np.bool_]:
+    """Which of the gaps in mm between sorted pictures are none: two pictures of one place, whatever the others do.
+
+    Scanners that follow the head's movement write slightly different positions every time they come to a place, far
+    nearer to each other than slices of this ``thickness`` ever lie.
+    """
     apart = gaps[gaps > _SAME_MM]
     if not apart.size:
         return np.ones(gaps.shape, dtype=np.bool_)
-    return np.asarray(gaps <= max(_SAME_MM, _SAME_SHARE * float(np.median(apart))))
+    jitter = min(_MOST_JITTER_MM, _JITTER_SHARE * (thickness or 0.0))
+    return np.asarray(gaps <= max(_SAME_MM, _SAME_SHARE * float(np.median(apart)), jitter))
 
 
 def _describe_gaps(gaps: NDArray[np.float64]) -> str:
