@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from hemaview.commands.exit_codes import EXIT_CODES, ExitCode
 from hemaview.commands.parser import Parser, shield_negative_numbers
 from hemaview.commands.prompt import POINTS_HELP, add_prompt_options, check_prompt_options, read_prompt
+from hemaview.commands.sequence_option import add_sequence_option, notes_on_kind, taken_for
 from hemaview.commands.terminal import Progress, interrupt_cancels, say
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def run(given: list[str]) -> int:
         "--adapter", metavar="NAME", help="adapter for that model, by name or file; see 'hemaview models adapters'"
     )
     parser.add_argument("--series", metavar="UID", help="which series, where a DICOM folder holds several")
+    add_sequence_option(parser)
     parser.add_argument("--no-stl", action="store_true", help="write no surface")
     parser.add_argument("--json", action="store_true", help="print segmentation.json instead of a table")
     parser.add_argument("--quiet", action="store_true", help="no progress bar and no notes on stderr")
@@ -65,6 +67,7 @@ def run(given: list[str]) -> int:
     progress = Progress(shown=not options.quiet and sys.stderr.isatty())
     try:
         volume = read_scan(options.scan, series_uid=options.series, progress=progress.fraction("Reading the scan"))
+        volume = taken_for(volume, options.sequence)
         prompt = read_prompt(options, volume.geometry)
         progress.show("Loading the model", 0, 1)
         engine = _engine(options.engine, options.adapter)
@@ -85,7 +88,7 @@ def run(given: list[str]) -> int:
         progress.close()
     made = snapshot.segmentation
     if not options.quiet:
-        for note in (*volume.notes, *(made.notes if made else ()), *results.mask_notes):
+        for note in (*notes_on_kind(volume), *volume.notes, *(made.notes if made else ()), *results.mask_notes):
             say(f"note: {note}")
     if options.json:
         print(json.dumps(results.document, indent=2, ensure_ascii=False))

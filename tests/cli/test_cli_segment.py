@@ -323,3 +323,29 @@ def test_the_sample_phantom_from_a_shell(tmp_path):
     truth = np.asanyarray(nibabel.load(sample.truth).dataobj) > 0
     found = np.asanyarray(nibabel.load(tmp_path / "mask.nii.gz").dataobj) > 0
     assert 2 * np.count_nonzero(truth & found) / (truth.sum() + found.sum()) > 0.8
+
+
+def test_the_kind_of_scan_is_shown_as_a_guess_and_can_be_said(run, scan, box, tmp_path, use_engine):
+    use_engine(Finds(1.0))
+    ran = run("segment", scan, "--box", *box, "--out", tmp_path, "--no-stl")
+    assert "note: The scan is taken for: other MR (a guess that --sequence changes: " in ran.err
+    record = json.loads((tmp_path / "segmentation.json").read_text())
+    assert (record["scan"]["sequence"], record["scan"]["sequence_certain"]) == ("other MR", False)
+    assert not any("too large" in warning for reading in record["readings"] for warning in reading["warnings"])
+
+    ran = run("segment", scan, "--box", *box, "--out", tmp_path, "--no-stl", "--sequence", "SWI")
+    assert "taken for: SWI (known: chosen by the user)" in ran.err
+    assert "too large" in ran.out, "the warning stands beside the numbers"
+    record = json.loads((tmp_path / "segmentation.json").read_text())
+    assert (record["scan"]["sequence"], record["scan"]["modality"]) == ("SWI", "MR")
+
+    ran = run("segment", scan, "--box", *box, "--out", tmp_path, "--no-stl", "--sequence", "ct")
+    assert "not in HU" in ran.err
+    assert json.loads((tmp_path / "segmentation.json").read_text())["scan"]["modality"] == "CT"
+
+
+def test_an_unknown_kind_of_scan_is_wrong_use_and_names_the_kinds(run, scan, box, tmp_path):
+    ran = run("segment", scan, "--box", *box, "--out", tmp_path, "--sequence", "t9")
+    assert ran.code == 2
+    assert "t2star" in ran.err
+    assert "ct-contrast" in ran.err
