@@ -49,7 +49,8 @@ class Case(CaseContent):
     Made by ``create`` or ``open``. Every change is written to the journal and synced to the disk first,
     then takes effect, then ``changed`` tells the listeners. A change that cannot be saved raises
     ``CaseError`` and does not happen. Methods and properties belong to one thread (the window's);
-    ``snapshot()`` gives worker threads something that never changes under them. ``prompt``, ``mask``,
+    ``snapshot()`` gives worker threads something that never changes under them. A scan that can only be looked at takes
+    no box, no mask and no edit (``CaseError``). ``prompt``, ``mask``,
     ``segmentation``, ``edited``, ``checked`` and the readings are those of the active scan.
     """
 
@@ -165,6 +166,7 @@ class Case(CaseContent):
         prompt = replace(prompt, fixed=())
         if prompt == self.prompt:
             return False
+        _refuse_look_only(entry)
         prompting.check_prompt(prompt, entry.geometry)
         self._step(entry, text, {"prompt": prompt_to_json(prompt)})
         return True
@@ -189,6 +191,7 @@ class Case(CaseContent):
         entry = self._entry(scan_id)
         if not segmentation.geometry.matches(entry.geometry):
             raise CaseError(f"The mask was made on another scan than {entry.name}; segment this scan again.")
+        _refuse_look_only(entry)
         made = SegmentationRecord.of(segmentation)
         work = self._state.work[entry.id]
         region = region_from_json(region_to_json(segmentation.region), entry.geometry.shape)
@@ -213,6 +216,7 @@ class Case(CaseContent):
         whether any voxel changed; when none did nothing is recorded. ``CaseError`` for a region outside.
         """
         entry = self._entry(None)
+        _refuse_look_only(entry)
         region = region_from_json(region_to_json(region), entry.geometry.shape)
         values = np.asarray(new_values, dtype=np.bool_)
         if values.shape != region_shape(region):
@@ -256,6 +260,7 @@ class Case(CaseContent):
         entry = self._entry(None)
         if not mask.geometry.matches(entry.geometry):
             raise CaseError(f"The mask lies on another grid than the scan {entry.name}; export it on the scan's grid.")
+        _refuse_look_only(entry)
         everything = whole_region(entry.geometry.shape)
         patch = edits.patch_to(self._state.work[entry.id], everything, mask.array)
         changes: dict[str, Any] = {"segmentation": None, "edited": True, "edited_slices": [], "has_mask": True}
@@ -273,6 +278,7 @@ class Case(CaseContent):
         mask = self._state.work[source.id].mask
         if source.id == target.id or mask is None or not self.has_mask(source.id):
             raise CaseError("There is no mask to carry over; choose another scan that was segmented.")
+        _refuse_look_only(target)
         labels = self.labels
         found = carried(mask, target.geometry)
         if not found.array.any():
@@ -378,6 +384,11 @@ class Case(CaseContent):
             if progress is not None:
                 report = partial(_report_part, progress, number, total)
             self._state.scans[entry.id] = load_entry(entry, report)
+
+
+def _refuse_look_only(entry: ScanEntry) -> None:
+    if entry.look_only is not None:
+        raise CaseError(entry.look_only)
 
 
 def _report_part(progress: Callable[[float], None], number: int, total: int, fraction: float) -> None:

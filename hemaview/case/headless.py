@@ -19,7 +19,7 @@ from hemaview.case.records import (
 )
 from hemaview.case.scan_entry import ScanEntry
 from hemaview.case.snapshot import Snapshot
-from hemaview.errors import ExportError
+from hemaview.errors import ExportError, ScanError
 from hemaview.imaging import Volume
 from hemaview.saving import save_atomically
 from hemaview.segmentation import BoxPrompt, CancelToken, OnSlice, Prompt, Segmenter
@@ -60,9 +60,9 @@ def segment_scan(
 ) -> Snapshot:
     """Segment ``volume``, which was read from ``path``, from ``prompt``, and return it as a case would hold it.
 
-    Raises ``PromptError`` for a prompt outside the scan or without area, ``Cancelled`` and ``ModelError``.
+    Raises ``PromptError`` for a prompt outside the scan or without area, ``ScanError`` for a scan that can only be
+    looked at, ``Cancelled`` and ``ModelError``.
     """
-    found = engine.segment(volume, prompt, on_slice=on_slice, cancel=cancel)
     scan = ScanEntry(
         id="scan-1",
         path=path,
@@ -72,6 +72,9 @@ def segment_scan(
         guess=volume.sequence,
         series_uid=series_uid,
     ).with_volume(volume)
+    if scan.look_only is not None:
+        raise ScanError(scan.look_only)
+    found = engine.segment(volume, prompt, on_slice=on_slice, cancel=cancel)
     return Snapshot(1, scan, replace(found.prompt, fixed=()), found.mask(), SegmentationRecord.of(found))
 
 

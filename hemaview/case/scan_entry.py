@@ -51,6 +51,13 @@ class ScanEntry:
         """What made the scan, as far as is known."""
         return self.sequence.modality
 
+    @property
+    def look_only(self) -> str | None:
+        """The sentence that says why nothing may be measured on it; None where it may."""
+        if self.not_measurable is None:
+            return None
+        return f"This scan can only be looked at, not measured, because {self.not_measurable}."
+
     def with_volume(self, volume: Volume) -> ScanEntry:
         """The entry with its pixels, taken for the kind of scan that the case says it is."""
         read = volume.sequence

@@ -69,8 +69,8 @@ class Snapshot:
     @property
     def refusal(self) -> str | None:
         """Why nothing is measured here, as a sentence; None where measuring is right."""
-        if self.scan.not_measurable is not None:
-            return f"This scan can only be looked at, not measured, because {self.scan.not_measurable}."
+        if self.scan.look_only is not None:
+            return self.scan.look_only
         if self.carried_from is not None:
             return (
                 f"The mask was carried over from {self.carried_from} and is only for looking at; "

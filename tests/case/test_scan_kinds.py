@@ -152,10 +152,20 @@ def test_a_ct_in_grey_levels_gets_no_correction_made_for_hounsfield_units(case, 
     assert case.readings()[2].value_ml is None
 
 
-def test_a_scan_for_looking_at_is_not_measured(case, tmp_path, volume):
-    look_only = replace(volume, not_measurable="its pixel spacing is unknown")
-    case.add_scan(tmp_path / "scout.dcm", look_only)
+def test_a_scan_for_looking_at_takes_no_box_and_no_mask_and_is_not_measured(case, tmp_path, volume, box, answer):
     _paint(case)
+    look_only = replace(volume, not_measurable="its pixel spacing is unknown")
+    scout = case.add_scan(tmp_path / "scout.dcm", look_only)
+    for change in (
+        lambda: _paint(case),
+        lambda: case.set_box(box),
+        lambda: case.set_segmentation(answer(box)),
+        lambda: case.replace_mask(LabelMap.empty(volume.geometry)),
+        lambda: case.carry_mask("scan-1", scout.id),
+    ):
+        with pytest.raises(CaseError, match="pixel spacing is unknown"):
+            change()
+    assert case.mask is None
     assert "pixel spacing is unknown" in case.snapshot().refusal
     assert {reading.value_ml for reading in case.readings()} == {None}
     assert all("pixel spacing is unknown" in reading.reason for reading in case.readings())

@@ -88,6 +88,8 @@ def _coded(facts: Mapping[str, str]) -> SequenceGuess | None:
     component = facts.get("component", "").upper()
     if component in ("PHASE", "REAL", "IMAGINARY"):
         return SequenceGuess(Sequence.PHASE, f"the header says {component.lower()} picture", certain=True)
+    # Philips writes what a picture is inside longer words, SW_M_FFE for the magnitude of SWI.
+    image_type |= {"SWI" for part in image_type if part.startswith("SW_M")}
     for sequence, words in _IMAGE_TYPES:
         found = sorted(image_type & words)
         if found:
