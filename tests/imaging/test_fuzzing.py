@@ -174,6 +174,23 @@ def test_a_report_tells_an_invented_spacing(whole_file, monkeypatch, tmp_path):
     assert report_on(whole_file("s.nii"), "s.nii", 7, 1, Limits()).ends["wrong result"] >= 5
 
 
+@needs_fork
+def test_a_series_with_one_damaged_file_has_its_slices_where_the_files_say(dicom_series):
+    values = np.random.default_rng(0).integers(1, 900, (7, 8, 9)).astype(np.int16)
+    folder = dicom_series(values, step=(0.5, 0.0, 4.0))
+    report = report_on(folder, "series", 24, 2, Limits())
+    assert report.faults == ()
+    assert report.ends["opened"] > 5
+
+
+@needs_fork
+def test_a_report_tells_a_slice_at_an_invented_place(dicom_series, monkeypatch):
+    values = np.random.default_rng(0).integers(1, 900, (7, 8, 9)).astype(np.int16)
+    elsewhere = read_scan(dicom_series(values, step=(0.0, 0.0, 4.0), folder="elsewhere"))
+    monkeypatch.setattr(fuzzing.trial, "read_scan", lambda _: elsewhere)
+    assert report_on(dicom_series(values), "series", 4, 2, Limits()).ends == {"wrong result": 4}
+
+
 def test_mutants_are_the_same_for_the_same_seed(whole_file):
     for name in ("s.nii", "s.nii.gz", "s.dcm"):
         data = whole_file(name).read_bytes()

@@ -13,6 +13,7 @@ import numpy as np
 import pydicom
 
 _TOLERANCE = 0.011
+_SAME_PLACE_MM = 0.1
 _PIXEL_SPACING = 0x00280030
 
 
@@ -40,6 +41,28 @@ def states(path: Path, spacing: tuple[float, float, float], slices: int) -> bool
     else:
         return None
     return any(len(s) and np.allclose(spacing[: len(s)], np.abs(s), rtol=_TOLERANCE) for s in found)
+
+
+def states_places(folder: Path, corners: np.ndarray) -> bool | None:
+    """Whether a file of a DICOM folder states each of the ``corners`` (slices, 3) as its picture's position.
+
+    None where the files hold several pictures each or no position.
+    """
+    stated = []
+    for path in sorted(folder.iterdir()):
+        with warnings.catch_warnings(action="ignore"):
+            try:
+                dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+                if "PerFrameFunctionalGroupsSequence" in dataset or "MOSAIC" in dataset.get("ImageType", ()):
+                    return None
+                stated.append([float(number) for number in dataset.ImagePositionPatient])
+            except Exception:  # a damaged file states nothing
+                continue
+    known = np.array([place for place in stated if len(place) == 3])
+    if not len(known):
+        return None
+    distances = np.linalg.norm(corners[:, None] - known[None], axis=2)
+    return bool(np.all(distances.min(axis=1) <= _SAME_PLACE_MM))
 
 
 def _start(path: Path) -> bytes | None:

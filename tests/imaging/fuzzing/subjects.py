@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pydicom
 from fuzzing.mutants import mutants
-from fuzzing.statements import states
+from fuzzing.statements import states, states_places
 from fuzzing.trial import FAULTS, End, Limits, Trial, try_reading
 
 _PAIRS = {".hdr": ".img", ".img": ".hdr", ".head": ".brik", ".brik": ".head", ".par": ".rec", ".rec": ".par"}
@@ -41,7 +42,9 @@ class Report:
 
 def report_on(path: Path, name: str, count: int, seed: int, limits: Limits) -> Report:
     """Try ``path`` as it is, then ``count`` mutants of it, fewer where the file is large."""
-    data = path.read_bytes() if path.is_file() else b""
+    if path.is_dir():
+        return _report_on_folder(path, name, count, seed, limits)
+    data = path.read_bytes()
     if len(data) > _LARGE:
         count = max(1, count // _SHARE_OF_LARGE)
     whole = try_reading(path, limits)
@@ -62,6 +65,31 @@ def report_on(path: Path, name: str, count: int, seed: int, limits: Limits) -> R
             slowest, most = max(slowest, trial.seconds), max(most, trial.memory)
             if trial.end in FAULTS:
                 faults.append(Fault(number, mutant.kind, trial.end, trial.text))
+    return Report(name, whole, ends, tuple(faults), slowest, most)
+
+
+def _report_on_folder(path: Path, name: str, count: int, seed: int, limits: Limits) -> Report:
+    """Try a folder as it is, and with one of its files damaged; its folders are not looked into."""
+    whole = try_reading(path, limits)
+    faults = [] if whole.end not in FAULTS else [Fault(-1, "as it is", whole.end, whole.text)]
+    ends: dict[str, int] = {}
+    slowest, most = whole.seconds, whole.memory
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as copy:
+        files = sorted(p for p in path.iterdir() if p.is_file())
+        for file in files:
+            shutil.copyfile(file, Path(copy) / file.name)
+        for number in range(count):
+            file = files[random.Random(seed * 100_003 + number).randrange(len(files))]
+            *_, mutant = mutants(file.read_bytes(), number + 1, seed)
+            (Path(copy) / file.name).write_bytes(mutant.data)
+            trial = try_reading(Path(copy), limits)
+            if trial.end is End.OPENED and states_places(Path(copy), trial.corners()) is False:
+                trial = replace(trial, end=End.WRONG, text="a slice lies where no file says")
+            shutil.copyfile(file, Path(copy) / file.name)
+            ends[trial.end] = ends.get(trial.end, 0) + 1
+            slowest, most = max(slowest, trial.seconds), max(most, trial.memory)
+            if trial.end in FAULTS:
+                faults.append(Fault(number, f"{mutant.kind} of {file.name}", trial.end, trial.text))
     return Report(name, whole, ends, tuple(faults), slowest, most)
 
 

@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+import numpy as np
+
 from hemaview.errors import HemaviewError
 from hemaview.imaging.reading import list_series, read_scan
 from hemaview.imaging.volume import Volume
@@ -64,6 +66,12 @@ class Trial:
     values: str = ""
     seconds: float = 0.0
     memory: int = 0
+
+    def corners(self) -> np.ndarray:
+        """(slices, 3) LPS mm of the first voxel of every slice."""
+        along = np.reshape(self.direction, (3, 3))[:, 2]
+        places = self.places or np.arange(self.size[2]) * self.spacing[2]
+        return np.asarray(self.origin) + np.outer(places, along)
 
     def same_grid(self, other: Trial) -> bool:
         """Whether two opened volumes lie on one grid."""
