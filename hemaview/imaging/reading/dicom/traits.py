@@ -18,6 +18,7 @@ from hemaview.imaging.reading.dicom.wording import natural_order
 _SAME_ORIENTATION = 2e-3
 _SAME_SPACING = 1e-3
 _PLANES = ("sagittal", "coronal", "axial")
+_MOST_PLANES = 6
 _COMPONENTS = {
     "phase": {"P", "PHASE", "PHASE MAP", "PHASE_MAP"},
     "real": {"R", "REAL"},
@@ -92,7 +93,7 @@ def _colour(picture: Instance) -> str:
 
 
 def _study(picture: Instance) -> str:
-    return (picture.study.patient + picture.study.study)[-6:]
+    return f"{picture.study.patient[:4]}{picture.study.study[:4]}"
 
 
 def made_of_others(picture: Instance) -> str:
@@ -108,7 +109,7 @@ def _planes(pictures: Sequence[Instance]) -> list[str]:
     """The plane of every picture, numbered where one plane is met at several angles."""
     groups = _clusters([p.orientation for p in pictures], lambda known, new: np.abs(known - new) <= _SAME_ORIENTATION)
     # Projections that turn around the head look in many directions and are no set of stacks.
-    if len(set(groups)) > max(6, len(pictures) // 2):
+    if len(set(groups)) > max(_MOST_PLANES, len(pictures) // 2):
         return [""] * len(pictures)
     names: dict[int, str] = {}
     for group, picture in sorted(zip(groups, pictures, strict=True), key=lambda pair: pair[1].instance_number or 0):
