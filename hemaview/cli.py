@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from hemaview.commands import deidentify, demo, list_scans, models, segment, train, window
 from hemaview.commands.exit_codes import ExitCode, exit_code_of
 from hemaview.commands.terminal import say
+from hemaview.crash_report import log_without_data, write_crash_report
 from hemaview.errors import Cancelled, HemaviewError
 
 _COMMANDS: dict[str, Callable[[list[str]], int]] = {
@@ -27,6 +28,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with ``arguments`` (default: the process's own) and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    log_without_data()
     try:
         if given and given[0] in _COMMANDS:
             return _COMMANDS[given[0]](given[1:])
@@ -45,8 +47,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say("There is not enough memory for this scan; close other programs and try again.")
         return ExitCode.UNEXPECTED
     except Exception as error:
-        from hemaview.crash_report import write_crash_report
-
         where = write_crash_report(error)
         say(f"An unexpected error ({type(error).__name__}) stopped the command; {where}.")
         return ExitCode.UNEXPECTED

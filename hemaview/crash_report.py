@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import sys
@@ -9,6 +10,7 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from hemaview import __version__
 
@@ -41,6 +43,29 @@ def crash_text(error: BaseException) -> str:
         lines += ["", f"{type(seen).__module__}.{type(seen).__qualname__}", *_frames(seen.__traceback__)]
         seen = seen.__cause__ or seen.__context__
     return "\n".join(lines) + "\n"
+
+
+def log_without_data() -> None:
+    """Send the program's log to stderr, with ``crash_text`` in place of tracebacks, whose texts may name patients."""
+    log = logging.getLogger("hemaview")
+    if not log.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(_DatalessFormatter("%(levelname)s %(name)s: %(message)s"))
+        log.addHandler(handler)
+        log.propagate = False
+
+
+def report_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What ``sys.excepthook`` does in the window: a report instead of a traceback."""
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        print(f"hemaview: An unexpected error ({kind.__name__}); {write_crash_report(error)}.", file=sys.stderr)
+
+
+class _DatalessFormatter(logging.Formatter):
+    def formatException(self, ei: Any) -> str:  # the name that logging gives it
+        return "" if ei[1] is None else crash_text(ei[1])
 
 
 def _frames(trace: TracebackType | None) -> list[str]:

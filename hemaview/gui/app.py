@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QApplication
 from hemaview import __version__
 from hemaview.case import Case, default_case_root
 from hemaview.case.headless import write_results
+from hemaview.crash_report import report_uncaught
 from hemaview.errors import HemaviewError
 from hemaview.gui.icons import app_icon
 from hemaview.gui.main_window import MainWindow
@@ -67,6 +68,7 @@ def run(files: Sequence[Path] = (), *, demo: bool = False) -> int:
     """Open the window, with ``files`` or the segmented sample in it; returns when it is closed."""
     app = make_application()
     _quit_on_signals(app)
+    sys.excepthook = report_uncaught
     window = MainWindow(default_case_root(), reopen=not files and not demo)
     window.show()
     if demo:

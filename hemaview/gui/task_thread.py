@@ -64,7 +64,7 @@ class TaskThread(NewestWinsThread[Task]):
         except OSError as error:
             sentence = f"The disk answered with an error ({error.strerror or error}); check it and try again."
         except Exception as error:
-            _log.exception("%s failed", job.label)
+            _log.exception("a task failed")
             sentence = f"{job.label} stopped unexpectedly ({type(error).__name__}); nothing was changed."
         self.answered.emit(job, result, sentence)
 
