@@ -64,7 +64,7 @@ class Browsing(QObject):
             self.browser.show_empty()
             self.browser.open()
         else:
-            self._on_choice(catalogue, self._flow.case is not None)
+            self._on_choice(catalogue, False)
 
     def close(self) -> None:
         """Stop what the browser reads; called before the window goes."""
@@ -103,8 +103,10 @@ class Browsing(QObject):
     def _on_choice(self, catalogue: Catalogue, add: bool) -> None:
         self._end_search()
         self._adding = add
-        has_case = self._flow.case is not None
-        self.browser.show_catalogue(catalogue, can_add=has_case, prefer_add=add and has_case)
+        case = self._flow.case
+        scans = case.scans if case is not None else ()
+        patients = {scan.volume.study.patient for scan in scans if scan.volume is not None}
+        self.browser.show_catalogue(catalogue, case_patients=patients if case is not None else None, prefer_add=add)
         self.browser.open()
 
     def _on_ended(self, sentence: str) -> None:

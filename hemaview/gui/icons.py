@@ -19,7 +19,6 @@ def icon(name: str, colour: str = COLOURS.text) -> QIcon:
     """The icon ``name`` in ``colour`` (greyed when disabled); an empty icon when its file is missing."""
     result = QIcon()
     modes = QIcon.Mode
-    # Without a picture of its own the style would tint that of a selected row.
     for mode, tint in ((modes.Normal, colour), (modes.Selected, colour), (modes.Disabled, COLOURS.border_strong)):
         source = _source(name, tint)
         if source is None:
@@ -35,6 +34,13 @@ def pixmap(name: str, size: int, colour: str = COLOURS.text) -> QPixmap:
     """The icon ``name`` as a square pixmap of ``size`` logical pixels, drawn at twice that for sharp screens."""
     source = _source(name, colour)
     return QPixmap(QSize(size, size)) if source is None else _render(source, size, 2)
+
+
+def untinted(picture: QPixmap) -> QIcon:
+    """A picture as an icon that a selected row shows as it is; the style would tint one made for normal rows alone."""
+    result = QIcon(picture)
+    result.addPixmap(picture, QIcon.Mode.Selected)
+    return result
 
 
 def app_icon() -> QIcon:

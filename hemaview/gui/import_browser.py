@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
@@ -19,9 +20,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from hemaview.gui.cards import WrappedLabel, label
+from hemaview.gui.cards import WrappedLabel
 from hemaview.gui.icons import icon
-from hemaview.gui.import_choice import likely_best, offer
+from hemaview.gui.import_choice import another_patient, likely_best, offer
 from hemaview.gui.import_details import ImportDetails
 from hemaview.gui.import_pages import EmptyPage, ScanningPage
 from hemaview.gui.import_tree import ITEM, ImportFilter, ImportModel
@@ -54,7 +55,7 @@ class ImportBrowser(QDialog):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Choose scans")
-        self.setMinimumSize(560, 420)
+        self.setMinimumSize(660, 440)
         room = self.screen().availableSize()
         self.resize(min(1280, room.width() - 80), min(760, room.height() - 80))
         self.setAcceptDrops(True)
@@ -62,7 +63,8 @@ class ImportBrowser(QDialog):
         self._catalogue = Catalogue()
         self._names: dict[Patient, str] = {}
         self.pictures: dict[SeriesItem, QImage | None] = {}
-        self._can_add = self._prefer_add = False
+        self._case_patients: Collection[str] | None = None
+        self._prefer_add = False
         self._lazy = LazyWork(self)
         self._lazy.arrived.connect(self._on_arrived)
         self._model = ImportModel(self)
@@ -76,8 +78,7 @@ class ImportBrowser(QDialog):
         self.search = QLineEdit(self)
         self.measurable_only = QCheckBox("Hide what cannot be measured", self)
         self.show_names = QCheckBox("Patient names", self)
-        self._contents = label("", "muted", self)
-        self._left_out = WrappedLabel()
+        self._found = WrappedLabel()
         self._say = WrappedLabel()
         self.open_button = QPushButton("Open", self)
         self.add_button = QPushButton("Add to this case", self)
@@ -105,7 +106,7 @@ class ImportBrowser(QDialog):
     @property
     def text(self) -> str:
         """What the lines round the tree say, for tests and screen readers."""
-        parts = (self._contents, self._left_out, self._say)
+        parts = (self._found, self._say)
         return "\n".join(part.text() for part in parts if part.text())
 
     def show_empty(self, sentence: str = "") -> None:
@@ -120,21 +121,23 @@ class ImportBrowser(QDialog):
         self.scanning.begin(where)
         self._pages.setCurrentWidget(self.scanning)
 
-    def show_catalogue(self, catalogue: Catalogue, *, can_add: bool, prefer_add: bool = False) -> None:
+    def show_catalogue(
+        self, catalogue: Catalogue, *, case_patients: Collection[str] | None = None, prefer_add: bool = False
+    ) -> None:
         """Show what was found, the likely best series chosen.
 
-        ``can_add`` while a case is open; ``prefer_add`` lets Enter and double click add to it.
+        ``case_patients``: the digests of the open case's patient, as far as its files name one, None without a case;
+        ``prefer_add`` lets Enter and double click add to that case.
         """
         self._forget()
         self._catalogue = catalogue
-        self._can_add = can_add
+        self._case_patients = case_patients
         self.search.clear()
         self._model.show_catalogue(catalogue)
         self.tree.show_all()
-        self._contents.setText(contents_text(catalogue))
-        self._left_out.setText("\n".join(part for part in (left_out_text(catalogue), *catalogue.notes) if part))
-        self._left_out.setVisible(bool(self._left_out.text()))
-        self._prefer_add = can_add and prefer_add
+        found = f"{contents_text(catalogue)}. {left_out_text(catalogue)}".strip()
+        self._found.setText("\n".join((found, *catalogue.notes)))
+        self._prefer_add = case_patients is not None and prefer_add
         self._follow_preference()
         self._pages.setCurrentWidget(self._browse)
         self._follow_names()
@@ -165,7 +168,11 @@ class ImportBrowser(QDialog):
         self._splitter.addWidget(self.details)
         self._splitter.setStretchFactor(0, 1)
         column.addWidget(self._splitter, 1)
-        column.addWidget(self._left_out)
+        says = QHBoxLayout()
+        says.setSpacing(MARGIN)
+        says.addWidget(self._found, 3)
+        says.addWidget(self._say, 2)
+        column.addLayout(says)
         column.addLayout(self._foot())
         self._pages = QStackedWidget(self)
         for page in (self.empty, self.scanning, self._browse):
@@ -204,14 +211,13 @@ class ImportBrowser(QDialog):
         cancel.clicked.connect(self.reject)
         self.open_button.clicked.connect(lambda: self._emit(add=False))
         self.add_button.clicked.connect(lambda: self._emit(add=True))
-        self._say.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self._say.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignBottom)
         for button in (elsewhere, cancel, self.add_button, self.open_button):
             button.setAutoDefault(False)
         row = QHBoxLayout()
         row.setSpacing(GAP)
         row.addWidget(elsewhere)
-        row.addWidget(self._contents)
-        row.addWidget(self._say, 1)
+        row.addStretch(1)
         for button in (cancel, self.add_button, self.open_button):
             row.addWidget(button)
         return row
@@ -257,15 +263,16 @@ class ImportBrowser(QDialog):
         self.open_button.setText(made.text)
         self.open_button.setEnabled(not made.problem)
         self.add_button.setText("Add to this case" if len(items) < 2 else f"Add {len(items)} to this case")
-        self.add_button.setEnabled(self._can_add and not made.problem)
-        hidden = self._hidden()
-        self._say.setText(made.problem or made.caution or hidden)
-        self._say.setProperty("kind", "warning" if made.problem or made.caution else "muted")
+        wrong_case = another_patient(items, self._case_patients or ())
+        self.add_button.setEnabled(self._case_patients is not None and not made.problem and not wrong_case)
+        warning = made.problem or made.caution or wrong_case
+        self._say.setText(warning or self._hidden())
+        self._say.setProperty("kind", "warning" if warning else "muted")
         self._say.style().unpolish(self._say)
         self._say.style().polish(self._say)
 
     def _follow_preference(self) -> None:
-        self.add_button.setVisible(self._can_add)
+        self.add_button.setVisible(self._case_patients is not None)
         for button, first in ((self.add_button, self._prefer_add), (self.open_button, not self._prefer_add)):
             button.setProperty("kind", "primary" if first else "")
             button.style().unpolish(button)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from hemaview.imaging.catalogue import Catalogue, SeriesItem
@@ -45,6 +45,13 @@ def _rank(item: SeriesItem) -> tuple[int, bool, int, int]:
     size = summary.size or (0, 0, 0)
     kind = _BEST_SEQUENCES.index(summary.sequence) if summary.sequence in _BEST_SEQUENCES else len(_BEST_SEQUENCES)
     return verdict, size[2] < 2, kind, -math.prod(size)
+
+
+def another_patient(items: Sequence[SeriesItem], case_patients: Collection[str]) -> str:
+    """Why the chosen scans may not join a case of ``case_patients`` (digests), or empty; no digest tells nothing."""
+    known = {item.summary.study.patient for item in items} - {""}
+    others = known - set(case_patients) if any(case_patients) else set()
+    return "The open case is of another patient." if others else ""
 
 
 def offer(items: Sequence[SeriesItem]) -> Offer:

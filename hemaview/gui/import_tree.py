@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QSize, QSortFilterProxyModel, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QIcon, QImage, QPainter, QPixmap, QStandardItem, QStandardItemModel
+from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPixmap, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QWidget
 
-from hemaview.gui.icons import icon
+from hemaview.gui.icons import icon, untinted
 from hemaview.gui.import_words import (
     NOTHING_KNOWN,
     VERDICTS,
     count_text,
     matrix_text,
+    modality_text,
     patient_text,
     sequence_text,
     slices_text,
@@ -42,7 +43,7 @@ class ImportModel(QStandardItemModel):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(0, len(COLUMNS), parent)
-        self._blank = QIcon(_framed(None))
+        self._blank = untinted(_framed(None))
         self._series: dict[SeriesItem, QStandardItem] = {}
         self._patients: dict[Patient, tuple[QStandardItem, int]] = {}
         self._pictured: set[SeriesItem] = set()
@@ -78,11 +79,7 @@ class ImportModel(QStandardItemModel):
         """Show the thumbnail that was asked for; without one an empty frame stays."""
         row = self._series.get(item)
         if row is not None and picture is not None:
-            framed = _framed(picture)
-            shown = QIcon(framed)
-            # Otherwise the style tints the picture of a chosen row.
-            shown.addPixmap(framed, QIcon.Mode.Selected)
-            row.setIcon(shown)
+            row.setIcon(untinted(_framed(picture)))
 
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         """As stored; asking for a thumbnail that is not there yet calls for it."""
@@ -106,7 +103,7 @@ class ImportModel(QStandardItemModel):
             summary.label,
             look.word,
             sequence_text(summary),
-            summary.modality,
+            modality_text(summary),
             summary.plane or NOTHING_KNOWN,
             matrix_text(summary),
             spacing_text(summary),

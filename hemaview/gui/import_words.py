@@ -47,6 +47,11 @@ def sequence_text(summary: SeriesSummary) -> str:
     return summary.sequence if summary.sequence not in ("", "unknown") else NOTHING_KNOWN
 
 
+def modality_text(summary: SeriesSummary) -> str:
+    """DICOM's code of the machine, or a dash."""
+    return summary.modality if summary.modality not in ("", "?", "unknown") else NOTHING_KNOWN
+
+
 def matrix_text(summary: SeriesSummary) -> str:
     """Columns and rows of a picture."""
     return NOTHING_KNOWN if summary.size is None else f"{summary.size[0]} × {summary.size[1]}"
@@ -121,16 +126,15 @@ def series_facts(item: SeriesItem) -> list[tuple[str, str]]:
     """Names and values for the details of one series."""
     summary = item.summary
     spacing = spacing_text(summary)
-    facts = [
+    return [
         ("Sequence, guessed", sequence_text(summary)),
-        ("Modality", summary.modality),
+        ("Modality", modality_text(summary)),
         ("Plane", summary.plane or NOTHING_KNOWN),
         ("Matrix", matrix_text(summary)),
         ("Voxel", spacing if spacing == NOTHING_KNOWN else f"{spacing} mm"),
         ("Slices", slices_text(summary)),
         ("Files", f"{item.files:,}"),
     ]
-    return [(name, value) for name, value in facts if value]
 
 
 def spoken_row(item: SeriesItem) -> str:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QIcon, QImage, QPixmap
+from PySide6.QtGui import QIcon, QPixmap
 from PySide6.QtWidgets import QListWidget, QListWidgetItem, QWidget
 
 from hemaview.case import Case, ScanEntry
+from hemaview.case.examinations import is_other_patient
 from hemaview.gui.cards import Card
-from hemaview.gui.icons import icon
-from hemaview.gui.scan_content import scan_looks
+from hemaview.gui.icons import icon, untinted
 from hemaview.gui.scan_details import ScanDetails, why_text
 from hemaview.gui.theme import COLOURS
-from hemaview.imaging import Plane, Volume, plane_view
-from hemaview.imaging.windowing import to_grey8
+from hemaview.gui.thumbnails import volume_picture
+from hemaview.imaging import Volume
 
 _THUMBNAIL = 52
 _ROW_HEIGHT = 66
@@ -64,7 +63,7 @@ class ScansPanel(Card):
         for entry, text in rows:
             item = QListWidgetItem(self._picture(entry, kept), text)
             item.setData(Qt.ItemDataRole.UserRole, entry.id)
-            item.setToolTip(f"{why_text(entry)}\n{entry.path}")
+            item.setToolTip(f"{grid_text(entry)}\n{why_text(entry)}\n{entry.path}")
             item.setSizeHint(QSize(100, _ROW_HEIGHT))
             self._list.addItem(item)
             if active is not None and entry.id == active.id:
@@ -96,6 +95,8 @@ def verdict_text(case: Case, entry: ScanEntry) -> str:
     """Whether a scan can be measured and whose mask it has, in a few words."""
     if entry.problem is not None:
         return "⚠ file is not there"
+    if is_other_patient(entry, case.scans):
+        return "⚠ Another patient"
     if entry.not_measurable is not None:
         return "Look only"
     if case.snapshot(entry.id).carried_from is not None:
@@ -108,25 +109,15 @@ def grid_text(entry: ScanEntry) -> str:
     x, y, z = entry.geometry.size
     steps = [f"{s:.2f}".rstrip("0").rstrip(".") for s in entry.geometry.spacing]
     if entry.geometry.is_uneven:
-        steps[2] = f"~{steps[2]}"
+        steps[2] = f"~{entry.geometry.spacing[2]:.1f}"
     spacing = steps[0] if len(set(steps)) == 1 else "×".join(steps)
     return f"{x}×{y}×{z} · {spacing} mm"
 
 
 def thumbnail(volume: Volume) -> QIcon:
-    """The middle axial slice, square."""
-    view = plane_view(volume.geometry, Plane.AXIAL)
-    picture = view.extract(volume.array, view.slice_count // 2)
-    step = max(1, min(picture.shape) // 128)
-    part = np.ascontiguousarray(picture[::step, ::step])
-    grey = np.ascontiguousarray(to_grey8(part, scan_looks(volume).window))
-    rows, columns = grey.shape
-    image = QImage(grey.data, columns, rows, columns, QImage.Format.Format_Grayscale8)
-    height = abs(view.y_vector_mm[1]) * rows
-    width = abs(view.x_vector_mm[0]) * columns
-    scale = 2 * _THUMBNAIL / max(width, height)
-    size = QSize(max(1, round(width * scale)), max(1, round(height * scale)))
-    pixmap = QPixmap.fromImage(
-        image.scaled(size, Qt.AspectRatioMode.IgnoreAspectRatio, Qt.TransformationMode.SmoothTransformation)
+    """The middle axial slice."""
+    side = 2 * _THUMBNAIL
+    fitted = volume_picture(volume).scaled(
+        side, side, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
     )
-    return QIcon(pixmap)
+    return untinted(QPixmap.fromImage(fitted))

@@ -68,7 +68,12 @@ class Chooser:
     @property
     def words(self) -> str:
         """Everything that the tree shows."""
-        return "\n".join(str(index.data()) for index in every_index(self.browser.filter))
+        cells = (
+            index.siblingAtColumn(column).data()
+            for index in every_index(self.browser.filter)
+            for column in range(self.browser.filter.columnCount())
+        )
+        return "\n".join(text for text in cells if text)
 
 
 def every_index(rows, parent=QModelIndex()):  # noqa: B008 - the root of every model
@@ -180,6 +185,23 @@ def test_a_series_joins_the_open_case(open_window, scan_file, cd):
     assert [scan.geometry.size for scan in case.scans][1:] == [(40, 40, 6)]
 
 
+def test_a_series_of_another_patient_does_not_join_the_case(chooser):
+    window = chooser.window
+    chooser.double_click(2)
+    assert window.settle(60)
+    window.workflow.opening.choice_found.emit(window.workflow.opening.catalogue, True)
+    assert window.settle(30)
+    chooser.click(5)
+    assert not chooser.browser.add_button.isEnabled()
+    assert "another patient" in chooser.browser.text
+    chooser.key(Qt.Key.Key_Return)
+    assert len(window.case.scans) == 1
+    chooser.click(3)
+    chooser.key(Qt.Key.Key_Return)
+    assert window.settle(60)
+    assert len(window.case.scans) == 2
+
+
 def test_without_a_case_nothing_can_be_added(chooser):
     assert not chooser.browser.add_button.isVisible()
 
@@ -265,6 +287,23 @@ def test_the_picture_of_a_series_keeps_its_proportions(open_window, tmp_path):
     tall, square = (browser.pictures[item] for item in browser.filter.shown())
     assert tall.height() == pytest.approx(2 * tall.width(), abs=2)
     assert square.height() == square.width()
+
+
+def test_files_of_other_formats_are_listed_by_folder_with_their_picture(open_window, scan_file, tmp_path):
+    folder = tmp_path / "mri"
+    folder.mkdir()
+    for name in ("head_t1.nii.gz", "head_flair.nii.gz"):
+        shutil.copy(scan_file, folder / name)
+    (folder / "damaged.nii.gz").write_bytes(b"\x1f\x8b\x08\x00cut off")
+    window = open_window().window
+    window.open_files([folder])
+    assert window.settle(60)
+    chooser = Chooser(window)
+    assert "Folder mri" in chooser.words
+    assert "FLAIR" in chooser.words
+    assert "Refused" in chooser.words
+    assert len(chooser.shown) == 3
+    assert chooser.browser.details.preview.has_picture
 
 
 @pytest.mark.parametrize("packed", [False, True])
