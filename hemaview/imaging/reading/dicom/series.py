@@ -49,7 +49,7 @@ def find_series(sources: Sequence[Source], progress: Callable[[float], None] | N
 
 
 def group_series(pictures: Iterable[Instance]) -> tuple[Series, ...]:
-    """The stacks that ``pictures`` form, in the order of the series' numbers; reads no file.
+    """The stacks that ``pictures`` form, in the order of the series' numbers, else as they come; reads no file.
 
     Of a picture that is there twice, the first is kept.
     """
@@ -60,9 +60,9 @@ def group_series(pictures: Iterable[Instance]) -> tuple[Series, ...]:
     return tuple(sorted(found, key=_in_order))
 
 
-def _in_order(series: Series) -> tuple[bool, int, str]:
+def _in_order(series: Series) -> tuple[bool, int]:
     number = series.instances[0].series_number
-    return number is None, number or 0, series.instances[0].series_uid
+    return number is None, number or 0
 
 
 def _stacks(uid: str, group: Sequence[Instance]) -> list[Series]:
