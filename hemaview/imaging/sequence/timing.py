@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from hemaview.imaging.sequence.kinds import Sequence, SequenceGuess
 
-_LONG_TE, _SHORT_TE = 60.0, 30.0
+_LONG_TE, _SHORT_TE = 60.0, 25.0
 _LONG_TR, _SHORT_TR = 1800.0, 1100.0
 _FLUID_NULLED_TI = (1400.0, 3000.0)
 _FAT_NULLED_TI = 260.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import nibabel
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from PySide6.QtWidgets import QApplication, QDialogButtonBox, QListWidget
 from hemaview.gui.carry_dialog import CarryDialog
 from hemaview.imaging import Modality, Plane
 from hemaview.imaging.sequence import Sequence
+from hemaview.imaging.study import StudyKey
 from hemaview.imaging.windowing import Window
 
 CTRL, NONE = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.NoModifier
@@ -255,3 +258,34 @@ def test_the_wheel_over_the_kinds_changes_nothing(hand):
     QApplication.sendEvent(choice, turn)
     assert choice.currentIndex() == before
     assert hand.window.case.active_scan.chosen is None
+
+
+def test_a_scan_of_another_patient_is_marked(two):
+    case = two.window.case
+    first = case.scans[0].volume
+    for patient in ("ab", "ab", "cd"):
+        two.window.workflow.attempt(
+            lambda open_case, patient=patient: open_case.add_scan(
+                case.scans[0].path, replace(first, study=StudyKey(patient=patient))
+            )
+        )
+    assert two.window.settle(60)
+    assert [row.endswith("⚠ Another patient") for row in _rows(two.window)] == [False] * 4 + [True]
+    assert "another patient" in two.window.scans.details.warnings.text()
+
+
+def test_days_are_said_where_there_are_several(two):
+    case = two.window.case
+    for date in ("20260301", "20260303"):
+        two.window.workflow.attempt(
+            lambda open_case, date=date: open_case.add_scan(
+                case.scans[0].path, replace(case.scans[0].volume, study=StudyKey(date=date))
+            )
+        )
+    assert two.window.settle(60)
+    assert [row.split("\n")[0].split(" · ")[0] for row in _rows(two.window)] == [
+        "MR axial",
+        "T1 3D",
+        "MR axial, day 0",
+        "MR axial, day +2",
+    ]
