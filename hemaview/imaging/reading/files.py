@@ -17,6 +17,13 @@ from hemaview.errors import ScanError
 MAX_DEFLATE_RATIO = 1100
 """Deflate cannot shrink data more than about 1032 times; a header that claims more is damaged or hostile."""
 
+_ALWAYS_UNPACKED, _MOST_PER_PACKED_BYTE = 256 << 20, 20
+
+
+def largest_unpacked(packed: int) -> int:
+    """Bytes that ``packed`` bytes of a DICOM image may become in memory: far more than images do is an attack."""
+    return max(_ALWAYS_UNPACKED, _MOST_PER_PACKED_BYTE * packed)
+
 
 def check_readable(path: Path) -> None:
     """Raise ``ScanError`` when ``path`` does not exist, cannot be opened or is an empty file."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hemaview.errors import ScanError
-from hemaview.imaging.reading.files import access_error, incomplete
+from hemaview.imaging.reading.files import access_error, incomplete, largest_unpacked
 
 MAX_MEMBER_BYTES = 2 << 30
 MAX_TOTAL_BYTES = 16 << 30
@@ -34,6 +34,8 @@ class Source:
         try:
             if self.archive is None or self.member is None:
                 return _opened(self.path)
+            if self.member.file_size > largest_unpacked(self.member.compress_size):
+                raise incomplete(self.name)
             if self.archive.fp is None:
                 # A header that was kept outlives the archive it was read from.
                 with zipfile.ZipFile(self.path) as reopened:
@@ -43,6 +45,8 @@ class Source:
             raise self._failure(error) from error
 
     def _failure(self, error: Exception) -> ScanError:
+        if isinstance(error, ScanError):
+            return error
         if isinstance(error, OSError):
             return access_error(self.name, error)
         if isinstance(error, RuntimeError) and not isinstance(error, NotImplementedError):
@@ -60,12 +64,6 @@ class Source:
                 return packed.read(132)
         except Exception as error:
             raise self._failure(error) from error
-
-    def read_at(self, offset: int, count: int) -> bytes:
-        """Up to ``count`` bytes from ``offset``."""
-        with self.open() as stream:
-            stream.seek(offset)
-            return stream.read(count)
 
 
 def looks_like_dicom(start: bytes) -> bool:
@@ -85,7 +83,9 @@ def _opened(path: Path) -> BinaryIO:
         with gzip.open(stream) as packed:
             start = packed.read(132)
             if looks_like_dicom(start):
-                return io.BytesIO(start + packed.read(MAX_MEMBER_BYTES))
+                data = packed.read(largest_unpacked(path.stat().st_size))
+                if not packed.read(1):
+                    return io.BytesIO(start + data)
     except (EOFError, zlib.error, gzip.BadGzipFile):
         pass
     finally:

@@ -7,10 +7,11 @@ from typing import BinaryIO
 
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from hemaview.imaging.reading.files import largest_unpacked
+
 _META_BYTES = 1024
 _META_START, _META_LENGTH_VALUE, _META_LENGTH_END = 132, 140, 144
 _GROUP_LENGTH = b"\x02\x00\x00\x00UL\x04\x00"
-_ALWAYS_ALLOWED, _MOST_PER_BYTE = 256 << 20, 20
 _STEP = 1 << 20
 
 
@@ -42,6 +43,6 @@ def _inflate_and_forget(stream: BinaryIO) -> None:
                 unpacked += len(inflater.decompress(chunk, _STEP))
             except zlib.error as error:
                 raise InflatesTooFar from error
-            if unpacked > max(_ALWAYS_ALLOWED, _MOST_PER_BYTE * packed):
+            if unpacked > largest_unpacked(packed):
                 raise InflatesTooFar
             chunk = inflater.unconsumed_tail
