@@ -23,7 +23,6 @@ class Kind(StrEnum):
     DAMAGED = "damaged or cut off"
     EMPTY = "empty (0 bytes)"
     CLOSED = "cannot be read"
-    PACKED = "packed in a zip beside other scans; unpack it first"
     FOREIGN = "not a scan"
 
 

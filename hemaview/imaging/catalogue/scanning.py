@@ -40,13 +40,18 @@ def scan_paths(
     report = progress or (lambda done, total: None)
     with ExitStack() as archives, index.open() if index else nullcontext(Memory()) as memory:
         places = places_of(paths, archives, lambda found: report(0, 0))
+        sources = without_second_halves(places.sources)
         seen: list[_Seen] = []
-        for source in places.sources:
-            seen.append((source, _look(source, memory)))
-            report(len(seen), len(places.sources))
-        items = _items(seen)
+        whole: list[SeriesItem] = []
+        for source in sources:
+            look = _look(source, memory)
+            if look.kind is Kind.WHOLE_SCAN and source.member is None:
+                whole += whole_scan_items(source.path)
+            seen.append((source, look))
+            report(len(seen), len(sources))
+        items = (*_dicom_items(seen), *_packed_items(seen), *whole)
         notes = (*places.notes, *_directory_notes(seen))
-        return Catalogue(arrange(items), _left_out(seen), notes, len(seen))
+        return Catalogue(arrange(items), _left_out(seen), notes, len(places.sources))
 
 
 def _look(source: Source, memory: Memory) -> Look:
@@ -57,31 +62,30 @@ def _look(source: Source, memory: Memory) -> Look:
     return look
 
 
-def _items(seen: Iterable[_Seen]) -> list[SeriesItem]:
-    """Every scan: loose DICOM files together, each zip by itself, and files that are one scan each."""
-    loose: list[Instance] = []
-    packed: dict[Path, list[Instance]] = {}
-    whole: list[Path] = []
+def _dicom_items(seen: Iterable[_Seen]) -> list[SeriesItem]:
+    """The series of all loose DICOM files on a disk together."""
+    loose: dict[str, list[Instance]] = {}
     for source, look in seen:
-        if look.kind is Kind.WHOLE_SCAN:
-            whole.append(source.path)
-        elif source.member is None:
-            loose += look.pictures
-        else:
+        if source.member is None and look.pictures:
+            loose.setdefault(source.path.anchor, []).extend(look.pictures)
+    return [_dicom_item(series, _narrowest(series)) for found in loose.values() for series in group_series(found)]
+
+
+def _packed_items(seen: Iterable[_Seen]) -> list[SeriesItem]:
+    """The series in each zip by itself; one of DICOM opens as DICOM whatever else lies in it."""
+    packed: dict[Path, list[Instance]] = {}
+    for source, look in seen:
+        if source.member is not None and look.kind in (Kind.PICTURES, Kind.WHOLE_SCAN):
             packed.setdefault(source.path, []).extend(look.pictures)
-    items = [_dicom_item(series, _narrowest(series)) for series in group_series(loose)]
-    for path, pictures in packed.items():
-        items += [_dicom_item(series, path) for series in group_series(pictures)]
-    for path in without_second_halves(dict.fromkeys(whole)):
-        # A zip of DICOM opens as DICOM whatever else lies in it.
-        if not packed.get(path):
-            items += whole_scan_items(path)
+    items: list[SeriesItem] = []
+    for path, found in packed.items():
+        items += [_dicom_item(series, path) for series in group_series(found)] if found else whole_scan_items(path)
     return items
 
 
 def _dicom_item(series: Series, path: Path) -> SeriesItem:
     pictures = series.stack.instances if series.stack else series.instances
-    files = {(picture.source.path, picture.source.name) for picture in series.instances}
+    files = {picture.source for picture in series.instances}
     middle = pictures[len(pictures) // 2] if pictures else None
     return SeriesItem(series.summary, path, series.summary.uid, len(files), middle)
 

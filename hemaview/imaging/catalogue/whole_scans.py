@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from hemaview.errors import ScanError
 from hemaview.imaging.catalogue.contents import SeriesItem
 from hemaview.imaging.reading.pairs import voxels_halves
 from hemaview.imaging.reading.scans import list_series
+from hemaview.imaging.reading.sources import Source
 from hemaview.imaging.reading.summary import SeriesSummary, Verdict
 
 
@@ -22,8 +23,7 @@ def whole_scan_items(path: Path) -> tuple[SeriesItem, ...]:
     return tuple(SeriesItem(summary, path, summary.uid or None, files=1) for summary in found)
 
 
-def without_second_halves(files: Iterable[Path]) -> list[Path]:
+def without_second_halves(sources: Sequence[Source]) -> list[Source]:
     """The files without the voxel halves of header and image pairs, which open with their header."""
-    given = list(files)
-    halves = voxels_halves(map(str, given))
-    return [path for path in given if str(path) not in halves]
+    halves = voxels_halves(str(source.path) for source in sources if source.member is None)
+    return [source for source in sources if source.member is not None or str(source.path) not in halves]
