@@ -83,6 +83,12 @@ def test_what_tells_frames_of_one_place_apart_is_known(dicom, frames):
     assert {p.image_type for p in found} == {("ORIGINAL", "PRIMARY", "T1", "NONE", "PHASE")}
 
 
+def test_the_pulse_sequence_is_said_as_single_images_say_it(dicom, frames):
+    dataset = dicom.enhanced(frames, shared={"MRModifierSequence": dicom.group(InversionRecovery="YES")})
+    dataset.EchoPulseSequence, dataset.EchoPlanarPulseSequence = "GRADIENT", "YES"
+    assert {p.technique["sequence"] for p in dicom.opened(dataset)} == {"GR/EP/IR"}
+
+
 def test_objects_converted_from_single_images_keep_what_they_say(dicom, frames):
     def converted(k):
         return {"UnassignedPerFrameConvertedAttributesSequence": dicom.group(EchoTime=str(4 + k), AcquisitionNumber=k)}

@@ -9,10 +9,19 @@ from pydicom.dataset import Dataset
 from hemaview.imaging.reading.dicom.elements import decimal, first_item, floats, items, text, texts
 from hemaview.imaging.reading.dicom.header import Instance
 
+ENHANCED_TAGS = (
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+    "EchoPulseSequence",
+    "EchoPlanarPulseSequence",
+)
+"""What ``enhanced_frames`` needs of a header."""
+
 _FRAME_TYPES = ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence")
 _CONVERTED = ("UnassignedPerFrameConvertedAttributesSequence", "UnassignedSharedConvertedAttributesSequence")
 _PHILIPS_STACK, _PHILIPS_SCALE_SLOPE = (0x2005, 0x140F), (0x2005, 0x100E)
 _NOTHING = Dataset()
+_PULSES = {"SPIN": ("SE",), "GRADIENT": ("GR",), "BOTH": ("SE", "GR")}
 _COMPONENTS = ("MAGNITUDE", "PHASE", "REAL", "IMAGINARY")
 
 
@@ -41,8 +50,17 @@ def enhanced_frames(instance: Instance, dataset: Dataset) -> tuple[Instance, ...
     """
     shared = first_item(dataset, "SharedFunctionalGroupsSequence") or _NOTHING
     per_frame = items(dataset, "PerFrameFunctionalGroupsSequence")
+    sequence = _pulse_sequence(dataset)
+    if sequence and "sequence" not in instance.technique:
+        instance = replace(instance, technique={**instance.technique, "sequence": sequence})
     only = instance if len(per_frame) == 1 else replace(instance, position=None)
     return tuple(_picture(only, _Groups(own, shared), index) for index, own in enumerate(per_frame))
+
+
+def _pulse_sequence(dataset: Dataset) -> str:
+    """The sequence in the words that single images use for it (Scanning Sequence): "SE/EP"."""
+    planar = ("EP",) if text(dataset, "EchoPlanarPulseSequence").upper() == "YES" else ()
+    return "/".join((*_PULSES.get(text(dataset, "EchoPulseSequence").upper(), ()), *planar))
 
 
 def _picture(instance: Instance, groups: _Groups, index: int) -> Instance:
@@ -61,7 +79,7 @@ def _picture(instance: Instance, groups: _Groups, index: int) -> Instance:
         slice_thickness=instance.slice_thickness if thickness is None else thickness,
         scale_slope=instance.scale_slope if scale is None else scale,
         moments={**instance.moments, **_moments(groups)},
-        technique={**instance.technique, **_technique(groups)},
+        technique=_technique(instance, groups),
     )
     return _rescaled(picture, groups)
 
@@ -115,14 +133,17 @@ def _moments(groups: _Groups) -> dict[str, str]:
     return {name: found for name, found in sought.items() if found}
 
 
-def _technique(groups: _Groups) -> dict[str, str]:
-    """What the guess of the sequence and the series' label need; only what is known."""
+def _technique(instance: Instance, groups: _Groups) -> dict[str, str]:
+    """What the guess of the sequence and the series' label need, where the frame knows it better than the file."""
     timing, modifier = groups.find("MRTimingAndRelatedParametersSequence"), groups.find("MRModifierSequence")
     frame_type = groups.find(*_FRAME_TYPES)
+    sequence = instance.technique.get("sequence", "")
+    is_recovery = text(modifier, "InversionRecovery").upper() == "YES" and "IR" not in sequence.split("/")
     sought = {
         "image_type": "/".join(texts(frame_type, "FrameType")).upper(),
         "component": text(frame_type, "ComplexImageComponent").upper(),
         "contrast": text(frame_type, "AcquisitionContrast").upper(),
+        "sequence": "/".join(filter(None, (sequence, "IR" if is_recovery else ""))),
         "repetition_time_ms": text(timing, "RepetitionTime"),
         "flip_degrees": text(timing, "FlipAngle"),
         "echo_time_ms": text(groups.find("MREchoSequence"), "EffectiveEchoTime"),
@@ -131,4 +152,4 @@ def _technique(groups: _Groups) -> dict[str, str]:
         "kernel": text(groups.find("CTReconstructionSequence"), "ConvolutionKernel"),
         "kv": text(groups.find("CTXRayDetailsSequence"), "KVP"),
     }
-    return {name: found for name, found in sought.items() if found}
+    return {**instance.technique, **{name: found for name, found in sought.items() if found}}

@@ -7,12 +7,11 @@ from dataclasses import replace
 
 from pydicom.dataset import Dataset
 
-from hemaview.imaging.reading.dicom.enhanced import enhanced_frames
+from hemaview.imaging.reading.dicom.enhanced import ENHANCED_TAGS, enhanced_frames
 from hemaview.imaging.reading.dicom.header import Instance, read_dataset
 from hemaview.imaging.reading.dicom.mosaic import mosaic_tiles
 from hemaview.imaging.reading.files import incomplete
 
-_FUNCTIONAL_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 _MAX_FRAMES = 100_000
 """Ten times the longest perfusion or functional series; a header that claims more is damaged."""
 
@@ -32,7 +31,7 @@ def pictures(instance: Instance) -> tuple[Instance, ...]:
     _check_frames_fit(instance)
     if instance.is_mosaic and instance.frames == 1:
         return mosaic_tiles(instance, _header(instance))
-    described = enhanced_frames(instance, _header(instance, _FUNCTIONAL_GROUPS))
+    described = enhanced_frames(instance, _header(instance, ENHANCED_TAGS))
     if not described:
         return tuple(replace(instance, frame=n, instance_number=n + 1, position=None) for n in range(instance.frames))
     if len(described) != instance.frames:
