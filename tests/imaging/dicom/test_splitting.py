@@ -282,9 +282,15 @@ def test_patients_that_share_a_series_uid_are_not_mixed(dicom_series, pictures):
         _at(dataset, n)
         dataset.PatientID = "A" if n % 2 else "B"
 
-    found = list_series(dicom_series(pictures(1), modality="MR", edit=two_people))
+    found = list_series(dicom_series(pictures(1), folder="two", modality="MR", edit=two_people))
     assert [s.images for s in found] == [2, 2]
     assert len({s.study.patient for s in found}) == 2
+
+    def half_removed(dataset, n):
+        if n % 2:
+            dataset.PatientID = dataset.PatientName = ""
+
+    assert len(list_series(dicom_series(pictures(1), folder="one", modality="MR", edit=half_removed))) == 1
 
 
 def test_the_keys_do_not_depend_on_names_and_order_of_files(dicom_series, pictures, tmp_path):

@@ -92,8 +92,17 @@ def _colour(picture: Instance) -> str:
     return "colour" if picture.samples > 1 else picture.photometric.lower()
 
 
-def _study(picture: Instance) -> str:
-    return f"{picture.study.patient[:4]}{picture.study.study[:4]}"
+def _studies(pictures: Sequence[Instance]) -> list[str]:
+    """Patient and study where a uid is shared by several."""
+    patients = _where_several([p.study.patient for p in pictures])
+    studies = _where_several([p.study.study for p in pictures])
+    return [patient + study for patient, study in zip(patients, studies, strict=True)]
+
+
+def _where_several(digests: list[str]) -> list[str]:
+    """Shortened digests, or nothing where only one is met: files from which it was removed belong to it."""
+    several = len({*digests} - {""}) > 1
+    return [digest[:4] if several else "" for digest in digests]
 
 
 def made_of_others(picture: Instance) -> str:
@@ -180,7 +189,7 @@ def _file(picture: Instance) -> str:
 
 
 OBJECTS: tuple[Trait, ...] = (
-    Trait(_each(_study), "study-{}", "study {}", "no study"),
+    Trait(_studies, "study-{}", "study {}", "no study"),
     Trait(_each(lambda p: str(p.series_number or "")), "series-{}", "", "no number"),
     Trait(_each(lambda p: p.modality), "{}", "", "no modality"),
     Trait(_each(lambda p: kind_of(p).value), "{}", "{}", ""),
