@@ -130,6 +130,14 @@ def test_a_negative_is_inverted(slices):
     assert any("negative" in note for note in notes)
 
 
+def test_values_far_beyond_16_bits_are_kept(slices):
+    def large(dataset, _):
+        dataset.RescaleSlope, dataset.RescaleIntercept = 100_000, -7
+
+    values, _ = read_values(slices(STORED * np.uint16(20), large))
+    assert np.allclose(values, (STORED * np.uint16(20)).astype(float) * 100_000 - 7, rtol=1e-6)
+
+
 COLOURS = np.array([[[200, 30, 10], [10, 180, 60], [20, 30, 220], [255, 255, 255]]], np.uint8)
 BRIGHTNESS = np.array([[79, 115, 49, 255]])
 

@@ -16,6 +16,7 @@ from hemaview.imaging.reading.dicom.pixels import PictureReader
 CT_AIR = -1024
 _PLAUSIBLE_HU = (-900, 4000)
 _INT16 = np.iinfo(np.int16)
+_LARGEST_WHOLE_SLOPE = 1000
 _SAME_SCALE = 1e-3
 _LOSSY = (pydicom.uid.JPEGBaseline8Bit, pydicom.uid.JPEGExtended12Bit, pydicom.uid.JPEGLSNearLossless)
 
@@ -28,8 +29,8 @@ class _Scale:
     intercept: float
 
     @property
-    def is_whole(self) -> bool:
-        return self.slope.is_integer() and self.intercept.is_integer()
+    def is_exact_in_int32(self) -> bool:
+        return self.slope.is_integer() and self.intercept.is_integer() and abs(self.slope) <= _LARGEST_WHOLE_SLOPE
 
     def apply(self, stored: NDArray, *, as_integers: bool) -> NDArray:
         if as_integers:
@@ -60,7 +61,7 @@ def read_values(
     first = instances[0]
     scales, notes = _scales(instances)
     values = _CtValues() if first.modality == "CT" else _OtherValues()
-    as_integers = all(s.is_whole for s in scales) and first.bits_stored <= 16
+    as_integers = all(s.is_exact_in_int32 for s in scales) and first.bits_stored <= 16
     array: NDArray = np.empty(0)
     with PictureReader() as reader:
         for k, (instance, scale) in enumerate(zip(instances, scales, strict=True)):
