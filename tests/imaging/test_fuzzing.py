@@ -179,7 +179,7 @@ def test_a_series_with_one_damaged_file_has_its_slices_where_the_files_say(dicom
     values = np.random.default_rng(0).integers(1, 900, (7, 8, 9)).astype(np.int16)
     folder = dicom_series(values, step=(0.5, 0.0, 4.0))
     report = report_on(folder, "series", 24, 2, Limits())
-    assert report.faults == ()
+    assert report.faults == (), report.faults
     assert report.ends["opened"] > 5
 
 

@@ -54,7 +54,7 @@ def report_on(path: Path, name: str, count: int, seed: int, limits: Limits) -> R
     if not data:
         return Report(name, whole, ends, tuple(faults), slowest, most)
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
-        _copy_companions(path, Path(folder))
+        copy_companions(path, Path(folder))
         target = Path(folder) / path.name
         target.write_bytes(data)
         alone = try_reading(target, limits)
@@ -83,14 +83,24 @@ def _report_on_folder(path: Path, name: str, count: int, seed: int, limits: Limi
             *_, mutant = mutants(file.read_bytes(), number + 1, seed)
             (Path(copy) / file.name).write_bytes(mutant.data)
             trial = try_reading(Path(copy), limits)
-            if trial.end is End.OPENED and states_places(Path(copy), trial.corners()) is False:
-                trial = replace(trial, end=End.WRONG, text="a slice lies where no file says")
+            trial = _judged_series(Path(copy), trial, whole)
             shutil.copyfile(file, Path(copy) / file.name)
             ends[trial.end] = ends.get(trial.end, 0) + 1
             slowest, most = max(slowest, trial.seconds), max(most, trial.memory)
             if trial.end in FAULTS:
                 faults.append(Fault(number, f"{mutant.kind} of {file.name}", trial.end, trial.text))
     return Report(name, whole, ends, tuple(faults), slowest, most)
+
+
+def _judged_series(folder: Path, trial: Trial, whole: Trial) -> Trial:
+    """``trial``, or a wrong result where a slice lies where no file says, or slices are missing without a word."""
+    if trial.end is not End.OPENED:
+        return trial
+    if states_places(folder, trial.corners()) is False:
+        return replace(trial, end=End.WRONG, text="a slice lies where no file says")
+    if whole.size and trial.size[2] < whole.size[2] and not trial.notes:
+        return replace(trial, end=End.WRONG, text=f"{trial.size[2]} of {whole.size[2]} slices and no note")
+    return trial
 
 
 def _judged(path: Path, kind: str, trial: Trial, whole: Trial) -> Trial:
@@ -102,7 +112,7 @@ def _judged(path: Path, kind: str, trial: Trial, whole: Trial) -> Trial:
     return trial
 
 
-def _copy_companions(path: Path, folder: Path) -> None:
+def copy_companions(path: Path, folder: Path) -> None:
     """What ``path`` needs beside it: the other half of a pair, detached data, the tree of a DICOMDIR."""
     bare = path.name.lower().removesuffix(".gz")
     stem, dot, suffix = bare.rpartition(".")

@@ -64,6 +64,7 @@ class Trial:
     direction: tuple[float, ...] = ()
     places: tuple[float, ...] = ()
     values: str = ""
+    notes: str = ""
     seconds: float = 0.0
     memory: int = 0
 
@@ -173,6 +174,7 @@ def _opened(volume: Volume) -> Trial:
         geometry.direction,
         geometry.slice_positions or (),
         hashlib.blake2b(volume.array.tobytes(), digest_size=8).hexdigest(),
+        " ".join(volume.notes)[:_LONGEST_SENTENCE],
     )
 
 
