@@ -31,11 +31,12 @@ from hemaview.gui.import_words import contents_text, count_text, left_out_text
 from hemaview.gui.lazy_work import LazyWork
 from hemaview.gui.theme import COLOURS, GAP, MARGIN
 from hemaview.gui.thumbnails import picture_of
-from hemaview.imaging.catalogue import Catalogue, Patient, SeriesItem, patient_title
+from hemaview.imaging.catalogue import Catalogue, SeriesItem, patient_title
 
 _SIDE_BY_SIDE = 920
 _DETAILS_WIDTH = 288
 _DETAILS_HEIGHT = 264
+_AROUND = 180
 
 
 class ImportBrowser(QDialog):
@@ -61,14 +62,14 @@ class ImportBrowser(QDialog):
         self.setAcceptDrops(True)
         self.setModal(True)
         self._catalogue = Catalogue()
-        self._names: dict[Patient, str] = {}
+        self._names: dict[str, str] = {}
         self.pictures: dict[SeriesItem, QImage | None] = {}
         self._case_patients: Collection[str] | None = None
         self._prefer_add = False
+        self._hidden = 0
         self._lazy = LazyWork(self)
         self._lazy.arrived.connect(self._on_arrived)
         self._model = ImportModel(self)
-        self._model.picture_wanted.connect(self._want_picture)
         self.filter = ImportFilter(self)
         self.filter.setSourceModel(self._model)
         self.empty = EmptyPage(self)
@@ -90,8 +91,7 @@ class ImportBrowser(QDialog):
     @property
     def selected(self) -> tuple[SeriesItem, ...]:
         """The chosen series, from top to bottom."""
-        chosen = {index.data(ITEM) for index in self.tree.selectionModel().selectedRows()}
-        return tuple(item for item in self.filter.shown() if item in chosen)
+        return self.tree.chosen()
 
     @property
     def is_searching(self) -> bool:
@@ -134,7 +134,7 @@ class ImportBrowser(QDialog):
         self._case_patients = case_patients
         self.search.clear()
         self._model.show_catalogue(catalogue)
-        self.tree.show_all()
+        self._on_filter()
         found = f"{contents_text(catalogue)}. {left_out_text(catalogue)}".strip()
         self._found.setText("\n".join((found, *catalogue.notes)))
         self._prefer_add = case_patients is not None and prefer_add
@@ -159,6 +159,7 @@ class ImportBrowser(QDialog):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(MARGIN)
         column.addLayout(self._head())
+        self.tree.series_seen.connect(self._want_picture)
         self.tree.doubleClicked.connect(self._on_double_click)
         self.tree.selectionModel().selectionChanged.connect(lambda *_: self._follow_selection())
         self._splitter = QSplitter(Qt.Orientation.Horizontal, self)
@@ -230,7 +231,8 @@ class ImportBrowser(QDialog):
         if self._splitter.orientation() is not wanted:
             self._splitter.setOrientation(wanted)
         self.details.set_beside(not beside)
-        along, side = (self.width(), _DETAILS_WIDTH) if beside else (self.height(), _DETAILS_HEIGHT)
+        along = self.width() if beside else self.height() - _AROUND
+        side = _DETAILS_WIDTH if beside else min(_DETAILS_HEIGHT, round(0.45 * along))
         self._splitter.setSizes([max(along - side, 1), side])
 
     # Following
@@ -247,6 +249,7 @@ class ImportBrowser(QDialog):
         self.filter.set_measurable_only(self.measurable_only.isChecked())
         self.tree.show_all()
         shown = list(self.filter.shown())
+        self._hidden = sum(1 for _ in self._catalogue) - len(shown)
         if shown and not any(item in shown for item in kept):
             self._choose(shown[0])
         self._follow_selection()
@@ -266,7 +269,7 @@ class ImportBrowser(QDialog):
         wrong_case = another_patient(items, self._case_patients or ())
         self.add_button.setEnabled(self._case_patients is not None and not made.problem and not wrong_case)
         warning = made.problem or made.caution or wrong_case
-        self._say.setText(warning or self._hidden())
+        self._say.setText(warning or (f"{count_text(self._hidden, 'series')} hidden" if self._hidden else ""))
         self._say.setProperty("kind", "warning" if warning else "muted")
         self._say.style().unpolish(self._say)
         self._say.style().polish(self._say)
@@ -278,22 +281,18 @@ class ImportBrowser(QDialog):
             button.style().unpolish(button)
             button.style().polish(button)
 
-    def _hidden(self) -> str:
-        away = sum(1 for _ in self._catalogue) - sum(1 for _ in self.filter.shown())
-        return f"{count_text(away, 'series')} hidden" if away else ""
-
     def _follow_names(self) -> None:
         for patient in self._catalogue.patients:
             wanted = self.show_names.isChecked() and bool(patient.key)
-            self._model.show_name(patient, self._names.get(patient, "") if wanted else "")
-            if wanted and patient not in self._names:
-                self._lazy.want(patient, partial(patient_title, patient))
+            self._model.show_name(patient.key, self._names.get(patient.key, "") if wanted else "")
+            if wanted and patient.key not in self._names:
+                self._lazy.want(patient.key, partial(patient_title, patient))
 
     def _want_picture(self, item: SeriesItem) -> None:
         self._lazy.want(item, partial(picture_of, item))
 
     def _on_arrived(self, key: object, result: object) -> None:
-        if isinstance(key, Patient) and isinstance(result, str):
+        if isinstance(key, str) and isinstance(result, str):
             self._names[key] = result
             if self.show_names.isChecked():
                 self._model.show_name(key, result)

@@ -18,6 +18,7 @@ PREVIEW = 224
 
 _NO_LIMIT = 16_777_215
 
+_TOGETHER = "As one case they share the crosshair; each keeps its own grid, box and mask."
 _NOTHING_CHOSEN = "Choose a series to see what is known of it. Ctrl+click chooses several."
 
 
@@ -126,7 +127,8 @@ class ImportDetails(QScrollArea):
         elif items:
             self._title.setText(f"{len(items)} series chosen")
             self._verdict.setText(listed([item.summary.label for item in items], 12))
-            self._notes.setText("As one case they share the crosshair; each keeps its own grid, box and mask.")
+            one_patient = len({item.summary.study.patient for item in items}) == 1
+            self._notes.setText(_TOGETHER if one_patient else "")
         else:
             self._title.setText(heading)
             self._verdict.setText(_NOTHING_CHOSEN)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QSize, QSortFilterProxyModel, Qt, Signal
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QSize, QSortFilterProxyModel, Qt
 from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPixmap, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QWidget
 
@@ -37,16 +37,13 @@ _Index = QModelIndex | QPersistentModelIndex
 
 
 class ImportModel(QStandardItemModel):
-    """Rows of a ``Catalogue``; ``picture_wanted(SeriesItem)`` when the thumbnail of a row is about to be seen."""
-
-    picture_wanted = Signal(object)
+    """Rows of a ``Catalogue``; the first cell of a series carries it as ``ITEM``."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(0, len(COLUMNS), parent)
         self._blank = untinted(_framed(None))
         self._series: dict[SeriesItem, QStandardItem] = {}
-        self._patients: dict[Patient, tuple[QStandardItem, int]] = {}
-        self._pictured: set[SeriesItem] = set()
+        self._patients: dict[str, tuple[Patient, QStandardItem, int]] = {}
         self.setHorizontalHeaderLabels(COLUMNS)
 
     def show_catalogue(self, catalogue: Catalogue) -> None:
@@ -54,10 +51,9 @@ class ImportModel(QStandardItemModel):
         self.removeRows(0, self.rowCount())
         self._series.clear()
         self._patients.clear()
-        self._pictured.clear()
         for number, patient in enumerate(catalogue.patients, start=1):
             row = _group(patient_text(patient, number), bold=True)
-            self._patients[patient] = row, number
+            self._patients[patient.key] = patient, row, number
             for study in patient.studies:
                 row.appendRow(self._study_row(study))
             self.appendRow(row)
@@ -67,10 +63,10 @@ class ImportModel(QStandardItemModel):
         row = self._series.get(item)
         return row.index() if row is not None else QModelIndex()
 
-    def show_name(self, patient: Patient, name: str) -> None:
-        """Show a patient's name, or with an empty one the number again."""
-        if patient in self._patients:
-            row, number = self._patients[patient]
+    def show_name(self, key: str, name: str) -> None:
+        """Show the name of the patient with this key, or with an empty name the number again."""
+        if key in self._patients:
+            patient, row, number = self._patients[key]
             text = patient_text(patient, number, name)
             row.setText(text)
             row.setData(text, WORDS)
@@ -80,15 +76,6 @@ class ImportModel(QStandardItemModel):
         row = self._series.get(item)
         if row is not None and picture is not None:
             row.setIcon(untinted(_framed(picture)))
-
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        """As stored; asking for a thumbnail that is not there yet calls for it."""
-        if role == Qt.ItemDataRole.DecorationRole and index.column() == 0:
-            item = super().data(index, ITEM)
-            if isinstance(item, SeriesItem) and item not in self._pictured:
-                self._pictured.add(item)
-                self.picture_wanted.emit(item)
-        return super().data(index, role)
 
     def _study_row(self, study: Study) -> QStandardItem:
         row = _group(f"{study_text(study)}   ·   {count_text(len(study.series), 'series')}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPersistentModelIndex, QRect, QSize, Qt
+from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QPainter, QPen, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -24,14 +24,20 @@ _Index = QModelIndex | QPersistentModelIndex
 
 
 class SeriesTree(QTreeView):
-    """Shows an ``ImportFilter``. Columns that have no room are left out, the least needed first; the details say the
-    same."""
+    """Shows an ``ImportFilter``; ``series_seen(SeriesItem)`` whenever a series comes into view.
+
+    Columns that have no room are left out, the least needed first; the details say the same.
+    """
+
+    series_seen = Signal(object)
 
     def __init__(self, rows: ImportFilter, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._rows = rows
         self.setModel(rows)
-        self.setItemDelegate(RowDelegate(self))
+        delegate = RowDelegate(self)
+        delegate.painted.connect(self.series_seen)
+        self.setItemDelegate(delegate)
         self.setAccessibleName("Patients, studies and series")
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -54,6 +60,12 @@ class SeriesTree(QTreeView):
         """Open every patient and study, their names over all columns."""
         self.expandAll()
         self._span(QModelIndex())
+
+    def chosen(self) -> tuple[SeriesItem, ...]:
+        """The selected series, from top to bottom."""
+        indexes = sorted(self.selectionModel().selectedRows(), key=_place)
+        items = (index.data(ITEM) for index in indexes)
+        return tuple(item for item in items if isinstance(item, SeriesItem))
 
     def choose(self, index: QModelIndex) -> None:
         """Select one row and bring it into view with what belongs to it."""
@@ -79,7 +91,14 @@ class SeriesTree(QTreeView):
 
 
 class RowDelegate(QStyledItemDelegate):
-    """Paints whole rows: a thin line under each series, room round every cell."""
+    """Paints whole rows with a thin line under each; ``painted(SeriesItem)`` as the row of a series comes into view."""
+
+    painted = Signal(object)
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: _Index) -> QSize:
+        """The height that the first cell asks for; asked for every cell of a large tree, so nothing is measured."""
+        hint = index.data(Qt.ItemDataRole.SizeHintRole) if index.column() == 0 else None
+        return hint if isinstance(hint, QSize) else QSize(0, 0)
 
     def initStyleOption(self, option: QStyleOptionViewItem, index: _Index) -> None:
         """Thumbnails at their own size, verdict icons small, numbers of equal width."""
@@ -90,7 +109,18 @@ class RowDelegate(QStyledItemDelegate):
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
         """The cell as the theme draws it, and the line below it."""
+        if index.column() == 0 and isinstance(item := index.data(ITEM), SeriesItem):
+            self.painted.emit(item)
         super().paint(painter, option, index)
         painter.setPen(QPen(QColor(COLOURS.border), 1))
         rect: QRect = option.rect
         painter.drawLine(rect.bottomLeft(), rect.bottomRight())
+
+
+def _place(index: QModelIndex) -> tuple[int, ...]:
+    """Rows from the root down to this one, which order as the tree shows them."""
+    rows: tuple[int, ...] = ()
+    while index.isValid():
+        rows = (index.row(), *rows)
+        index = index.parent()
+    return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ Report = Callable[[float], None]
 Counted = Callable[[int, int], None]
 
 _LOOKING_SHARE = 0.5
+_TELL_EVERY_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,15 @@ def find_scans(paths: Sequence[Path], report: Report, counted: Counted) -> Found
         return Found(read_scans([Wanted(path) for path in paths], report))
     from hemaview.gui.import_choice import opens_at_once
 
+    told = 0.0
+
     def count(done: int, total: int) -> None:
+        nonlocal told
         report(_LOOKING_SHARE * done / total if total else 0.0)
-        counted(done, total)
+        # Thousands of small files go by in a second; the window need not draw each.
+        if done == total or time.monotonic() - told > _TELL_EVERY_S:
+            told = time.monotonic()
+            counted(done, total)
 
     catalogue = look_through(paths, count)
     only = opens_at_once(catalogue)
