@@ -55,6 +55,25 @@ def test_a_tilted_gantry_with_uneven_gaps_is_carried_exactly(dicom_series, ct_va
     assert volume.attributes["gantry_tilt_degrees"] == pytest.approx(f"{abs(degrees):.2f}")
 
 
+@pytest.mark.parametrize("stated", ["18.5", "-18.5"])
+def test_a_tilt_that_the_positions_have_lost_is_said(dicom_series, ct_values, stated):
+    def tilted(dataset, _):
+        dataset.GantryDetectorTilt = stated
+
+    volume = read_scan(dicom_series(ct_values, edit=tilted))
+    assert not volume.geometry.is_sheared
+    assert any("tilted by 18.5 degrees, but" in note and "5 % too large" in note for note in volume.notes)
+
+
+def test_a_stated_tilt_that_the_positions_show_is_no_loss(dicom_series, ct_values):
+    def tilted(dataset, _):
+        dataset.GantryDetectorTilt = "18.5"
+
+    tilt = np.radians(18.5)
+    volume = read_scan(dicom_series(ct_values, column=(0, np.cos(tilt), -np.sin(tilt)), edit=tilted))
+    assert not any("too large" in note for note in volume.notes)
+
+
 def test_a_missing_slice_is_said_and_its_place_kept(dicom_series, ct_values):
     volume = read_scan(dicom_series(ct_values, edit=_at((0, 5, 10, 20, 25, 30.0))))
     assert volume.geometry.slice_positions == pytest.approx((0, 5, 10, 20, 25, 30))

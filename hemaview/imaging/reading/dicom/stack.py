@@ -25,6 +25,7 @@ _RIGHT_ANGLE = 1e-2
 _NOTE_SHARE = 0.01
 _LARGEST_TILT_DEGREES = 45.0
 _NOTED_TILT_DEGREES = 0.1
+_LOST_TILT_DEGREES = 2.0
 _UNKNOWN_MM = 1.0
 _PIXEL_MM = (0.005, 50.0)
 _THICKEST_MM = 100.0
@@ -60,13 +61,33 @@ def form_stack(pictures: Sequence[Instance]) -> Stack:
     if tilt > _LARGEST_TILT_DEGREES:
         raise NotAStack(f"its slices run {tilt:.0f} degrees away from their normal")
     geometry = _grid(first, len(ordered), (along_row, along_column, places.step), positions[0])
-    notes = [*places.notes]
-    if tilt > _NOTED_TILT_DEGREES:
-        notes.append(f"The gantry was tilted by {tilt:.1f} degrees; the slanted grid is kept exactly.")
+    notes = [*places.notes, *_tilt_notes(first, tilt, normal)]
     distance, thickness = float(places.step @ normal), first.slice_thickness
     if places.along is None and len(ordered) > 1 and thickness and abs(distance / thickness - 1) > _NOTE_SHARE:
         notes.append(f"Slices lie {distance:.4g} mm apart but are {thickness:.4g} mm thick; volumes use the distance.")
     return Stack(ordered, replace(geometry, slice_positions=places.along), tuple(notes), tilt)
+
+
+def _tilt_notes(first: Instance, tilt: float, normal: NDArray[np.float64]) -> list[str]:
+    """What to say of a gantry tilt: that it is kept, or that the header speaks of one and the geometry shows none."""
+    if tilt > _NOTED_TILT_DEGREES:
+        return [f"The gantry was tilted by {tilt:.1f} degrees; the slanted grid is kept exactly."]
+    stated = _degrees(first.technique.get("stated_tilt_degrees", ""))
+    if stated < _LOST_TILT_DEGREES or _degrees_between(np.abs(normal), np.array((0.0, 0.0, 1.0))) > stated / 2:
+        return []
+    excess = 100 * (1 / np.cos(np.radians(min(stated, _LARGEST_TILT_DEGREES))) - 1)
+    return [
+        f"The header says the gantry was tilted by {stated:.1f} degrees, but the positions of the slices are straight; "
+        f"unless the scanner straightened them, volumes come out {excess:.0f} % too large."
+    ]
+
+
+def _degrees(text: str) -> float:
+    try:
+        degrees = abs(float(text))
+    except ValueError:
+        return 0.0
+    return degrees if degrees <= 90 else 0.0
 
 
 def form_pile(pictures: Sequence[Instance]) -> Stack:

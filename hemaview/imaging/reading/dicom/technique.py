@@ -35,6 +35,7 @@ _TECHNIQUE = (
     ("field_t", "MagneticFieldStrength"),
     ("kernel", "ConvolutionKernel"),
     ("kv", "KVP"),
+    ("stated_tilt_degrees", "GantryDetectorTilt"),
 )
 _MOMENTS = (
     ("echo", "EchoTime"),
