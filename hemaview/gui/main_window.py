@@ -23,9 +23,10 @@ from hemaview.errors import ExportError
 from hemaview.gui.about_dialog import AboutDialog
 from hemaview.gui.actions import LOOKING_TOOLS, TOOL_ACTIONS, Actions
 from hemaview.gui.answer_panel import AnswerPanel
+from hemaview.gui.available import available
 from hemaview.gui.browsing import Browsing
 from hemaview.gui.command_palette import CommandPalette
-from hemaview.gui.deidentifying import Deidentifying, is_dicom
+from hemaview.gui.deidentifying import Deidentifying
 from hemaview.gui.display_panel import DisplayPanel
 from hemaview.gui.engine_choice import EngineSource, load_choice
 from hemaview.gui.file_dialogs import FileDialogs
@@ -37,7 +38,6 @@ from hemaview.gui.model_dialogs import ModelDialogs
 from hemaview.gui.names_choice import keep_names_choice, read_names_choice
 from hemaview.gui.prompt_actions import PromptActions
 from hemaview.gui.scan_actions import ScanActions
-from hemaview.gui.scan_details import mask_sources
 from hemaview.gui.scans_panel import ScansPanel
 from hemaview.gui.session import interrupted_cases
 from hemaview.gui.side_panel import SidePanel
@@ -50,7 +50,6 @@ from hemaview.gui.volume_texts import clipboard_text
 from hemaview.gui.volumes_panel import VolumesPanel
 from hemaview.gui.window_presets import WindowPresets
 from hemaview.gui.workflow import Workflow
-from hemaview.segmentation.contract import Prompt
 from hemaview.surface import Mesh
 
 _ENGINE_DELAY_MS = 120
@@ -304,19 +303,7 @@ class MainWindow(QMainWindow):
         case, table, review = self.case, self.actions_table, self.state.review
         scan = case.active_scan if case is not None else None
         look_only = scan.not_measurable if scan is not None else None
-        there = {
-            "case": case is not None,
-            "scan": case is not None and self.state.volume is not None,
-            "measurable": self.state.volume is not None and look_only is None,
-            "prompt": case is not None and case.prompt != Prompt(),
-            "mask": case is not None and case.mask is not None,
-            "edited": case is not None and bool(case.edited_slices),
-            "review": review is not None and bool(review.to_review),
-            "carry": case is not None and bool(mask_sources(case)),
-            "scans": case is not None and len(case.scans) > 1,
-            "dicom": is_dicom(scan),
-        }
-        table.allow([name for name, is_there in there.items() if is_there], look_only_text(look_only))
+        table.allow(available(case, self.state), look_only_text(look_only))
         self.look_only.show_reason(look_only)
         self.volumes.show_look_only(look_only_text(look_only))
         if look_only is not None and self.state.tool not in LOOKING_TOOLS:

@@ -97,7 +97,7 @@ class PromptFlow(QObject):
         self._flow.segmentation.cancel()
         text = "Erase" if self._flow.state.tool is Tool.ERASER else "Paint"
         if not self._flow.attempt(lambda case: case.edit_mask(region, values, text)):
-            self._flow.state.set_mask(self._flow.case.mask if self._flow.case is not None else None)
+            self._flow.show_mask()
         self._flow.state.set_stroke(None)
 
     def remove_prompt(self) -> None:

@@ -101,5 +101,7 @@ def _paint_texts(painter: QPainter, state: ViewState, volume: Volume, scene: Sce
     paint_slice_text(painter, scene.index + 1, view.slice_count, position, small)
     if not small:
         paint_bottom_text(painter, window_text(state.window, hounsfield=volume.is_hounsfield), scene.probe, height)
-    if not state.radiological and view.plane is not Plane.SAGITTAL:
-        paint_warning(painter, "neurological: left on the left", width)
+    neurological = not state.radiological and view.plane is not Plane.SAGITTAL
+    words = ("neurological: left on the left" if neurological else "", state.mask_note)
+    if any(words):
+        paint_warning(painter, " · ".join(filter(None, words)), width)

@@ -77,6 +77,7 @@ class ViewState(QObject):
         self._brush_radius_mm = 4.0
         self._mask: NDArray[np.bool_] | None = None
         self._mask_bounds: Region | None = None
+        self._mask_note = ""
         self._preview: NDArray[np.bool_] | None = None
         self._preview_slices: NDArray[np.bool_] | None = None
         self._stroke: MaskPatch | None = None
@@ -113,6 +114,7 @@ class ViewState(QObject):
         self._views.clear()
         self._mask = self._mask_bounds = self._preview = self._preview_slices = None
         self._stroke = self._tada = self._review = None
+        self._mask_note = ""
         self._prompt = Prompt()
         self.aim.reset()
         if volume is not None:
@@ -291,8 +293,14 @@ class ViewState(QObject):
         """Smallest (k, j, i) slices that hold the mask; None when there is none or it is empty."""
         return self._mask_bounds
 
-    def set_mask(self, mask: LabelMap | None) -> None:
-        """Show a mask; it also ends preview and stroke, which it replaces."""
+    @property
+    def mask_note(self) -> str:
+        """What the viewers write beside the mask on display; mostly nothing."""
+        return self._mask_note
+
+    def set_mask(self, mask: LabelMap | None, note: str = "") -> None:
+        """Show a mask, with a few words beside it; it also ends preview and stroke, which it replaces."""
+        self._mask_note = note
         self._mask = mask.array if mask is not None else None
         self._mask_bounds = mask_extent(self._mask) if self._mask is not None else None
         had_preview, had_stroke = self._preview is not None, self._stroke is not None

@@ -283,10 +283,16 @@ class Workflow(QObject):
             if not stays:
                 self._go_to_mask(case)
         if scan.volume is not None:
-            self.state.set_mask(case.mask)
+            self.show_mask()
             self.state.set_prompt(case.prompt)
             self._review()
         self._derivation.measure(case.snapshot())
+
+    def show_mask(self) -> None:
+        """Show the active scan's mask as the case has it."""
+        case = self._case
+        carried = case is not None and case.carried_from is not None
+        self.state.set_mask(None if case is None else case.mask, "carried mask: not measured" if carried else "")
 
     def _go_to_mask(self, case: Case) -> None:
         bounds = None if case.mask is None else case.mask.bounds()
@@ -304,7 +310,7 @@ class Workflow(QObject):
         elif change.kind is ChangeKind.PROMPT and self._shown is not None:
             self.state.set_prompt(case.prompt)
         elif change.kind is ChangeKind.MASK and self._shown is not None:
-            self.state.set_mask(case.mask)
+            self.show_mask()
             self._review()
             self._derivation.measure(case.snapshot())
         elif change.kind is ChangeKind.REVIEW and self._shown is not None:

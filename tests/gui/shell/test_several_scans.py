@@ -215,6 +215,7 @@ def test_a_mask_is_carried_only_on_request_and_is_never_measured(two, lesion_ml)
     assert _rows(window)[1].endswith("⚠ Carried mask, not measured")
     assert _rows(window)[0].endswith("Measurable · has a mask")
     assert "carried over" in window.scans.details.warnings.text()
+    assert "carried" in window.state.mask_note
     two.key(Qt.Key.Key_Z, CTRL)
     assert window.case.mask is None
 
@@ -236,6 +237,7 @@ def test_segmenting_the_scan_takes_the_carried_mark_away(two, lesion_ml):
     two.drag(Plane.AXIAL, middle - across, middle + across)
     assert window.settle(60)
     assert window.case.carried_from is None
+    assert window.state.mask_note == ""
     assert window.volumes.readings[0].value_ml == pytest.approx(lesion_ml, rel=0.02)
     assert _rows(window)[1].endswith("Measurable · has a mask")
 
