@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 import tempfile
+import warnings
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -46,7 +47,11 @@ def crash_text(error: BaseException) -> str:
 
 
 def log_without_data() -> None:
-    """Send the program's log to stderr, with ``crash_text`` in place of tracebacks, whose texts may name patients."""
+    """Send the program's log to stderr, with ``crash_text`` in place of tracebacks, whose texts may name patients.
+
+    Warnings of libraries are silenced: some quote values of a file's header.
+    """
+    warnings.simplefilter("ignore")
     log = logging.getLogger("hemaview")
     if not log.handlers:
         handler = logging.StreamHandler()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,7 +57,6 @@ def run(given: list[str]) -> int:
     parser.add_argument("--quiet", action="store_true", help="no progress bar and no notes on stderr")
     options = parser.parse_args(shield_negative_numbers(given))
     check_prompt_options(parser, options)
-    warnings.simplefilter("ignore")  # sentences of libraries, some with values from the file's header
 
     from hemaview.case.headless import make_folder, segment_scan, write_results
     from hemaview.imaging.reading import read_scan

@@ -7,7 +7,6 @@ import json
 import signal
 import sys
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,7 +82,6 @@ Research use, not a medical device."""
 def run(given: list[str]) -> int:
     """Fit a model; prints the verdict."""
     options = _parser().parse_args(given)
-    warnings.simplefilter("ignore")  # sentences of libraries, some with values from the file's header
     if options.steps is None and options.minutes is None:
         options.steps = 400
 
