@@ -89,6 +89,12 @@ def test_the_count_of_an_implicit_file_is_understood(dicom, slices):
     assert np.array_equal(dicom.pixels_of(found), slices)
 
 
+def test_many_mosaics_in_one_object_have_no_place(dicom, slices):
+    dataset = dicom.enhanced(np.stack([_tiled(slices, 3, 3)] * 2))
+    dataset.ImageType = ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]
+    assert [p.position for p in dicom.opened(dataset)] == [None, None]
+
+
 def _uih(dicom, slices, *, down, across=3, places=None):
     """A grid as United Imaging writes it: every slice's place is in a private sequence."""
     dataset = dicom.single(_tiled(slices, down, across))

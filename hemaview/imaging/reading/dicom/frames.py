@@ -32,7 +32,7 @@ def pictures(instance: Instance) -> tuple[Instance, ...]:
     if instance.is_mosaic and instance.frames == 1:
         return mosaic_tiles(instance, _header(instance))
     described = enhanced_frames(instance, _header(instance, ENHANCED_TAGS))
-    if not described:
+    if not described or instance.is_mosaic:  # where a frame holds many slices, its place is that of none of them
         return tuple(replace(instance, frame=n, instance_number=n + 1, position=None) for n in range(instance.frames))
     if len(described) != instance.frames:
         raise NotAPicture(f"it says it holds {instance.frames} frames but describes {len(described)}")
