@@ -31,22 +31,27 @@ _HCENTRE, _VCENTRE = Qt.AlignmentFlag.AlignHCenter, Qt.AlignmentFlag.AlignVCente
 
 @dataclass(frozen=True)
 class Probe:
-    """What lies under the mouse: voxel (i, j, k) from 0, point in LPS mm, value, and whether the mask holds it."""
+    """What lies under the mouse: voxel (i, j, k) from 0, point in LPS mm, value, and whether the mask holds it.
+
+    ``lps`` is None on a scan that can only be looked at: where its voxels lie is not known well enough.
+    """
 
     plane: Plane
     voxel: tuple[int, int, int]
-    lps: tuple[float, float, float]
+    lps: tuple[float, float, float] | None
     value: float
     unit: str
     in_mask: bool
 
     @property
-    def lines(self) -> tuple[str, str, str]:
+    def lines(self) -> tuple[str, ...]:
         """Value, position and voxel as the viewer writes them; voxels count from 0."""
         value = f"{self.value:.0f}" if float(self.value).is_integer() else f"{self.value:.4g}"
         what = f"{value} {self.unit}".rstrip() + (" · in mask" if self.in_mask else "")
-        position = "  ".join(anatomical(axis, mm) for axis, mm in enumerate(self.lps))
-        return what, f"{position} mm", "voxel " + ", ".join(str(n) for n in self.voxel)
+        voxel = "voxel " + ", ".join(str(n) for n in self.voxel)
+        if self.lps is None:
+            return what, voxel
+        return what, "  ".join(anatomical(axis, mm) for axis, mm in enumerate(self.lps)) + " mm", voxel
 
 
 def probe_at(
@@ -58,9 +63,10 @@ def probe_at(
     if not all(0 <= n < size for n, size in zip((i, j, k), volume.geometry.size, strict=True)):
         return None
     px, py, pz = (float(v) for v in volume.geometry.index_to_lps((i, j, k)))
+    lps = (px, py, pz) if volume.not_measurable is None else None
     unit = "HU" if volume.is_hounsfield else ""
     in_mask = mask is not None and bool(mask[k, j, i])
-    return Probe(transform.view.plane, (i, j, k), (px, py, pz), float(volume.array[k, j, i]), unit, in_mask)
+    return Probe(transform.view.plane, (i, j, k), lps, float(volume.array[k, j, i]), unit, in_mask)
 
 
 def anatomical(axis: int, mm: float) -> str:
@@ -129,11 +135,12 @@ def paint_bottom_text(painter: QPainter, window: str, probe: Probe | None, heigh
     y = height - INSET_PX + 2
     draw_label(painter, window, INSET_PX, y, _LEFT | _BOTTOM)
     if probe is not None:
-        value, position, voxel = probe.lines
+        value, *places = probe.lines
         y -= line_height() + 4
-        draw_label(painter, voxel, INSET_PX, y, _LEFT | _BOTTOM, pixels=11, colour="#c3cddb")
-        draw_label(painter, position, INSET_PX, y - line_height(), _LEFT | _BOTTOM, pixels=11, colour="#c3cddb")
-        draw_label(painter, value, INSET_PX, y - 2 * line_height(), _LEFT | _BOTTOM, weight=QFont.Weight.DemiBold)
+        for place in reversed(places):
+            draw_label(painter, place, INSET_PX, y, _LEFT | _BOTTOM, pixels=11, colour="#c3cddb")
+            y -= line_height()
+        draw_label(painter, value, INSET_PX, y, _LEFT | _BOTTOM, weight=QFont.Weight.DemiBold)
 
 
 def bottom_text_rect(height: float) -> QRectF:

@@ -95,9 +95,12 @@ def _paint_boxes(painter: QPainter, state: ViewState, scene: Scene) -> None:
 def _paint_texts(painter: QPainter, state: ViewState, volume: Volume, scene: Scene) -> None:
     view, width, height = scene.transform.view, scene.width, scene.height
     small = min(width, height) < SMALL_VIEW_PX
-    paint_letters(painter, view, width, height)
-    paint_scale_bar(painter, scene.transform.zoom, width, height)
-    position = slice_position(volume.geometry, view, state.cursor, scene.index)
+    position = ""
+    # A scan that can only be looked at may lie anywhere and have any size; no letter and no length may be read off it.
+    if volume.not_measurable is None:
+        paint_letters(painter, view, width, height)
+        paint_scale_bar(painter, scene.transform.zoom, width, height)
+        position = slice_position(volume.geometry, view, state.cursor, scene.index)
     paint_slice_text(painter, scene.index + 1, view.slice_count, position, small)
     if not small:
         paint_bottom_text(painter, window_text(state.window, hounsfield=volume.is_hounsfield), scene.probe, height)

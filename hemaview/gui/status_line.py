@@ -60,12 +60,13 @@ class StatusLine(QObject):
             return
         places = " ".join(
             f"{letters[1] if value >= 0 else letters[0]} {abs(value):.1f}"
-            for letters, value in zip(AXIS_LETTERS, probe.lps, strict=True)
+            for letters, value in zip(AXIS_LETTERS, probe.lps or (), strict=False)
         )
+        where = f"{places} mm   " if places else ""
         i, j, k = probe.voxel
         unit = f" {probe.unit}" if probe.unit else ""
         inside = "   in the mask" if probe.in_mask else ""
-        self._probe.setText(f"{places} mm   voxel {i}, {j}, {k}   value {probe.value:g}{unit}{inside}")
+        self._probe.setText(f"{where}voxel {i}, {j}, {k}   value {probe.value:g}{unit}{inside}")
 
     @property
     def hint(self) -> str:

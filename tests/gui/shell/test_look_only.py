@@ -6,9 +6,12 @@ import pytest
 from dicom_folder import write_series
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLabel
 
 from hemaview.gui.actions import SPECS
+from hemaview.gui.annotations import probe_at
 from hemaview.gui.view_state import Tool
+from hemaview.imaging import Plane
 
 OFF = ("tool_box", "tool_points", "tool_brush", "tool_eraser", "import_mask", "export_stl", "export_volumes")
 
@@ -54,6 +57,17 @@ def test_tools_volumes_and_exports_are_off_with_the_reason(looking):
     for reading in window.case.snapshot().readings():
         assert reading.value_ml is None
         assert window.case.active_scan.not_measurable in reading.reason
+
+
+def test_no_length_and_no_side_can_be_read_off_it(looking):
+    window = looking.window
+    view = window.grid.frames[Plane.AXIAL].view
+    QTest.mouseMove(view, looking.at(Plane.AXIAL, (20, 20, 4)))
+    QTest.qWait(100)
+    under_the_mouse = [label.text() for label in window.statusBar().findChildren(QLabel) if "voxel" in label.text()]
+    assert under_the_mouse
+    probe = probe_at(window.state.volume, None, view.transform, 4, *view.transform.to_screen(20.0, 20.0))
+    assert all("mm" not in line for line in (*under_the_mouse, *probe.lines))
 
 
 def test_another_scan_brings_the_tools_back_and_a_tool_in_use_is_put_down(looking, scan_file):
