@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from hemaview.imaging import Geometry, LabelMap
 from hemaview.volumetry.reading import Reading, ReadingKind
 
 UNEVEN_NOTE = "The slices are unevenly spaced; each counts with its own interval."
+
+_MISSING = 1.5
+"""A gap wider than both of its neighbours by this factor lacks a slice."""
 
 
 def direct_volume(mask: LabelMap) -> Reading:
@@ -26,6 +31,8 @@ def direct_volume(mask: LabelMap) -> Reading:
         if length > 1
     ):
         warnings.append("The mask touches the edge of the scan; the haematoma may continue outside it.")
+    if bounds is not None:
+        warnings += _missing_slices(geometry, bounds[0])
     return Reading(
         kind=ReadingKind.DIRECT,
         value_ml=geometry.volume_ml(mask.array),
@@ -39,6 +46,21 @@ def direct_volume(mask: LabelMap) -> Reading:
         notes=(UNEVEN_NOTE,) if geometry.is_uneven else (),
         warnings=tuple(warnings),
     )
+
+
+def _missing_slices(geometry: Geometry, slices: slice) -> list[str]:
+    """A sentence for every gap in or beside the mask that stands out from both of its neighbours."""
+    if not geometry.is_uneven:
+        return []
+    gaps = np.diff(geometry.slice_places_mm)
+    beside = np.pad(gaps, 1)
+    usual = np.maximum(beside[:-2], beside[2:])
+    wide = np.flatnonzero((gaps > _MISSING * usual) & (usual > 0))
+    return [
+        f"A slice seems to be missing between slices {k + 1} and {k + 2}; what lies there is taken from them."
+        for k in wide
+        if slices.start - 1 <= k < slices.stop
+    ]
 
 
 def _uneven_inputs(geometry: Geometry) -> dict[str, float]:

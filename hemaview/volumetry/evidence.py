@@ -72,7 +72,7 @@ class Evidence:
     """The model's own doubt about an unedited mask, in numbers that a corrected volume is computed from.
 
     ``mean_probability`` inside the mask; ``shell_entropy``, the mean binary entropy in bits within two voxels
-    of its surface; ``soft_excess`` = (sum of p - voxels) / voxels; ``box_fill`` = mask / volume of the boxes. NaN when
+    of its surface; ``soft_excess`` = (sum of p - voxels) / voxels; ``box_fill`` = mask / boxes in voxels. NaN when
     the mask is empty, the last also without a box. ``engine``, ``engine_sha256`` and ``adapter`` say which model it
     was; ``one_box`` tells that a single box was all it was asked with.
     """

@@ -84,6 +84,14 @@ def test_a_missing_slice_is_filled_by_its_neighbours():
     assert by_count == pytest.approx(direct_volume(whole).value_ml - lost)
     assert direct_volume(gap).value_ml == pytest.approx(direct_volume(whole).value_ml, rel=0.02)
     assert measure_tada(gap).c_mm == measure_tada(whole).c_mm
+    assert "missing between slices 8 and 9" in direct_volume(gap).warnings[0]
+    assert direct_volume(whole).warnings == ()
+    away = pillar(gap.geometry, slice(1, 5))
+    assert direct_volume(away).warnings == ()
+
+
+def test_another_thickness_is_no_missing_slice():
+    assert direct_volume(pillar(grid(POSTERIOR_FOSSA), slice(2, 9))).warnings == ()
 
 
 def sphere(places, radius, direction=STRAIGHT):
