@@ -81,6 +81,8 @@ class Browsing(QObject):
         browser.folder_requested.connect(lambda: self._look(self._files.ask_folder(browser)))
         browser.files_requested.connect(lambda: self._look(self._files.ask_files(browser)))
         browser.cancelled.connect(self._cancel)
+        # Not every desktop gives the keyboard back to the window by itself.
+        browser.finished.connect(self._window.activateWindow)
         return browser
 
     # What the flow tells

@@ -295,6 +295,7 @@ class MainWindow(QMainWindow):
             self._status.show_timing(None)
         else:
             self.state.set_tool(Tool.CROSSHAIR)
+            self.grid.current.setFocus()
         self._follow_case()
         self._follow_tool()
         self._follow_looks()

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog
 
 from hemaview.gui import browsing, scan_reading
 from hemaview.gui.import_tree import ITEM
+from hemaview.imaging import Plane
 from hemaview.imaging.catalogue import SeriesItem
 from hemaview.imaging.reading import Verdict
 
@@ -242,7 +243,6 @@ def test_esc_closes_the_browser_and_the_key_brings_it_back(chooser):
     assert not chooser.browser.isVisible()
     assert window.case is None
     assert "Doe" not in chooser.words
-    window.activateWindow()
     assert QTest.qWaitForWindowActive(window, 10_000)
     QTest.keyClick(window, Qt.Key.Key_B, CONTROL | SHIFT)
     assert window.settle(30)
@@ -317,6 +317,7 @@ def test_a_single_series_to_measure_opens_at_once(open_window, tmp_path, packed)
     assert window.case.active_scan.geometry.size == (64, 48, 8)
     assert window.browsing._browser is None
     assert "only this one" in window.messages.text
+    assert window.grid.frames[Plane.AXIAL].view.hasFocus()
 
 
 def test_a_zip_is_browsed_like_a_folder(open_window, cd, tmp_path):
