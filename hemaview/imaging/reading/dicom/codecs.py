@@ -24,7 +24,6 @@ _J2K = (
     pydicom.uid.HTJ2KLosslessRPCL,
     pydicom.uid.HTJ2K,
 )
-_HTJ2K = _J2K[2:]
 _JPEG = (
     pydicom.uid.JPEGBaseline8Bit,
     pydicom.uid.JPEGExtended12Bit,
@@ -48,7 +47,7 @@ def decode_frame(code: bytes, instance: Instance, scratch: Path) -> NDArray:
     """
     _check_claims(code, instance)
     try:
-        if instance.syntax in _HTJ2K:
+        if instance.syntax in _J2K:
             pixels = _with_openjpeg(code, instance)
         elif instance.syntax == pydicom.uid.RLELossless:
             pixels = _with_pydicom(code, instance)
