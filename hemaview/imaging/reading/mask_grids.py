@@ -39,9 +39,10 @@ def on_even_slices(mask: LabelMap) -> tuple[LabelMap, str]:
             "The mask was not saved because NIfTI cannot hold this scan's uneven slices without changing its volume; "
             "export the volumes and the surface instead."
         )
+    measures = "as much" if abs(error) < 0.0005 else f"{error:+.1%}"
     note = (
         f"The scan's slices are unevenly spaced, which NIfTI cannot hold: the mask was saved on {best.count} even "
-        f"slices {best.step_mm:.3g} mm apart, and measures {error:+.1%} in the file."
+        f"slices {best.step_mm:.3g} mm apart, and measures {measures} in the file."
     )
     return LabelMap(mask.array[best.source], best.geometry), note
 
