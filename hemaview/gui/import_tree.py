@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QSize, QSortFilterProxyModel, Qt
 from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPixmap, QStandardItem, QStandardItemModel
@@ -13,6 +13,7 @@ from hemaview.gui.import_words import (
     NOTHING_KNOWN,
     VERDICTS,
     count_text,
+    family_text,
     matrix_text,
     modality_text,
     patient_text,
@@ -30,9 +31,12 @@ COLUMNS = ("Series", "Verdict", "Sequence", "Modality", "Plane", "Matrix", "Voxe
 THUMBNAIL = 64
 ITEM = Qt.ItemDataRole.UserRole + 1
 WORDS = Qt.ItemDataRole.UserRole + 2
+PARTS = Qt.ItemDataRole.UserRole + 3
+"""True for a row that gathers the many stacks of one series, as of a perfusion; it begins closed."""
 
 _SERIES_HEIGHT = THUMBNAIL + 8
 _GROUP_HEIGHT = 34
+_MANY_PARTS = 5
 _Index = QModelIndex | QPersistentModelIndex
 
 
@@ -79,8 +83,14 @@ class ImportModel(QStandardItemModel):
 
     def _study_row(self, study: Study) -> QStandardItem:
         row = _group(f"{study_text(study)}   ·   {count_text(len(study.series), 'series')}")
-        for item in study.series:
-            row.appendRow(self._series_row(item))
+        for family in families(study.series):
+            below = row
+            if len(family) >= _MANY_PARTS:
+                below = _group(family_text(family))
+                below.setData(True, PARTS)
+                row.appendRow(below)
+            for item in family:
+                below.appendRow(self._series_row(item))
         return row
 
     def _series_row(self, item: SeriesItem) -> list[QStandardItem]:
@@ -115,6 +125,14 @@ class ImportModel(QStandardItemModel):
         return cells
 
 
+def families(series: Sequence[SeriesItem]) -> list[list[SeriesItem]]:
+    """The stacks of each series together, in the order in which their first ones come."""
+    found: dict[str, list[SeriesItem]] = {}
+    for item in series:
+        found.setdefault(f"{item.path}|{item.summary.uid.partition('#')[0]}", []).append(item)
+    return list(found.values())
+
+
 class ImportFilter(QSortFilterProxyModel):
     """Shows the series that hold every word of the filter, or whose patient or study does, and their parents."""
 
@@ -125,10 +143,15 @@ class ImportFilter(QSortFilterProxyModel):
         self.setRecursiveFilteringEnabled(True)
 
     def set_words(self, text: str) -> None:
-        """Show only what holds all these words, in any order."""
+        """Show only what holds all these words, in any order; without words, all."""
         self.beginFilterChange()
         self._words = tuple(text.casefold().split())
         self.endFilterChange()
+
+    @property
+    def has_words(self) -> bool:
+        """Whether words are asked for."""
+        return bool(self._words)
 
     def set_measurable_only(self, only: bool) -> None:
         """Hide what cannot be measured."""

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from hemaview.gui.import_tree import ITEM, THUMBNAIL, ImportFilter
+from hemaview.gui.import_tree import ITEM, PARTS, THUMBNAIL, ImportFilter
 from hemaview.gui.theme import COLOURS
 from hemaview.imaging.catalogue import SeriesItem
 
@@ -57,7 +57,7 @@ class SeriesTree(QTreeView):
             header.resizeSection(column, width)
 
     def show_all(self) -> None:
-        """Open every patient and study, their names over all columns."""
+        """Open every patient and study, their names over all columns; many parts of one series only for a search."""
         self.expandAll()
         self._span(QModelIndex())
 
@@ -87,6 +87,8 @@ class SeriesTree(QTreeView):
             index = self._rows.index(row, 0, parent)
             if not isinstance(index.data(ITEM), SeriesItem):
                 self.setFirstColumnSpanned(row, parent, True)
+                if index.data(PARTS) and not self._rows.has_words:
+                    self.collapse(index)
                 self._span(index)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from hemaview.imaging.catalogue import Catalogue, Patient, SeriesItem, Study
 from hemaview.imaging.catalogue.looking import Kind
@@ -98,6 +99,13 @@ def day_text(date: str) -> str:
     if len(date) != 8 or not date.isdigit() or not 1 <= int(date[4:6]) <= 12:
         return ""
     return f"{int(date[6:8])} {_MONTHS[int(date[4:6]) - 1]} {date[:4]}"
+
+
+def family_text(items: Sequence[SeriesItem]) -> str:
+    """What the stacks of one series are called together, and how many there are."""
+    columns = zip(*(item.summary.label.split(", ") for item in items), strict=False)
+    shared = ", ".join(words[0] for words in takewhile(lambda words: len(set(words)) == 1, columns))
+    return f"{shared or items[0].summary.label}   ·   {count_text(len(items), 'part', 'parts')}"
 
 
 def contents_text(catalogue: Catalogue) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hemaview.gui.import_choice import likely_best, offer, opens_at_once
 from hemaview.gui.import_words import (
     contents_text,
     day_text,
+    family_text,
     left_out_text,
     matrix_text,
     patient_text,
@@ -110,6 +112,16 @@ def test_patients_and_studies_have_titles():
     assert patient_text(Patient("", ()), 3) == "Files that name no patient"
     assert study_text(patient.studies[0]) == "Study of 31 Jan 2020"
     assert study_text(Study("", "", "", (), Path("/data/mri"))) == "Folder mri"
+
+
+def test_the_parts_of_a_series_have_one_title():
+    parts = [
+        dataclasses.replace(item, summary=dataclasses.replace(item.summary, label=f"MR series 4 (2D), time point {n}"))
+        for n in range(1, 8)
+        for item in [series(4)]
+    ]
+    assert family_text(parts).startswith("MR series 4 (2D) ")
+    assert family_text(parts).endswith("7 parts")
 
 
 def test_the_contents_and_what_was_left_out_are_said_in_a_line():

@@ -53,6 +53,23 @@ def write_series(
     return folder
 
 
+def write_time_points(folder: Path, *, count: int) -> Path:
+    """One MR series of three slices at ``count`` times; the brightest value of time n, from 1, is 100 + n."""
+    write_series(folder, number=9, modality="MR", shape=(3, 16, 16))
+    for file in sorted(folder.iterdir()):
+        image = pydicom.dcmread(file)
+        for time in range(1, count + 1):
+            image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+            image.TemporalPositionIdentifier, image.AcquisitionNumber = time, time
+            image.AcquisitionTime = f"1200{time:02d}"
+            image.InstanceNumber = int(image.InstanceNumber) + 100
+            values = np.where(image.pixel_array > 0, 100 + time, 0).astype(np.int16)
+            image.PixelData = values.tobytes()
+            pydicom.dcmwrite(folder / f"{file.name}T{time}", image, enforce_file_format=True)
+        file.unlink()
+    return folder
+
+
 def write_report(path: Path, *, patient: str = JANE, study: str = "1.2.3.1") -> Path:
     """A structured report, as scanners put beside the pictures."""
     path.parent.mkdir(parents=True, exist_ok=True)

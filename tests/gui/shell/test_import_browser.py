@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dicom_folder import write_cd, write_report, write_series
+from dicom_folder import write_cd, write_report, write_series, write_time_points
 from PySide6.QtCore import QMimeData, QModelIndex, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog
 
 from hemaview.gui import browsing, scan_reading
-from hemaview.gui.import_tree import ITEM
+from hemaview.gui.import_tree import ITEM, PARTS
 from hemaview.imaging import Plane
 from hemaview.imaging.catalogue import SeriesItem
 from hemaview.imaging.reading import Verdict
@@ -304,6 +304,26 @@ def test_files_of_other_formats_are_listed_by_folder_with_their_picture(open_win
     assert "Refused" in chooser.words
     assert len(chooser.shown) == 3
     assert chooser.browser.details.preview.has_picture
+
+
+def test_many_time_points_of_a_series_are_one_closed_row(open_window, tmp_path):
+    folder = write_time_points(tmp_path / "CD" / "PERFUSION", count=6)
+    write_series(tmp_path / "CD" / "BRAIN", number=2)
+    window = open_window().window
+    window.open_files([folder.parent])
+    assert window.settle(60)
+    chooser = Chooser(window)
+    browser = chooser.browser
+    (row,) = [index for index in every_index(browser.filter) if index.data(PARTS)]
+    assert "6 parts" in row.data()
+    assert not browser.tree.isExpanded(row)
+    assert chooser.chosen == [label for label in chooser.shown if "CT series 2" in label]
+    browser.search.setText("time point 4")
+    (row,) = [index for index in every_index(browser.filter) if index.data(PARTS)]
+    assert browser.tree.isExpanded(row)
+    chooser.key(Qt.Key.Key_Return)
+    assert window.settle(60)
+    assert int(window.state.volume.array.max()) == 104
 
 
 @pytest.mark.parametrize("packed", [False, True])
