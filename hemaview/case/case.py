@@ -26,6 +26,7 @@ from hemaview.case.patches import (
     region_to_json,
     whole_region,
 )
+from hemaview.case.preparation import Preparation
 from hemaview.case.records import (
     SegmentationRecord,
     fingerprint,
@@ -38,6 +39,7 @@ from hemaview.case.state import CaseChange, ChangeKind
 from hemaview.errors import CaseError
 from hemaview.imaging import LabelMap, Volume
 from hemaview.imaging.carrying import carried
+from hemaview.imaging.preprocessing import Prepared
 from hemaview.imaging.sequence import Sequence
 from hemaview.segmentation import BoxPrompt, Prompt, Segmentation
 from hemaview.surface import PrintReport
@@ -156,6 +158,27 @@ class Case(CaseContent):
         self._commit(record, lambda: self._attach(scan_id, volume))
         return self._state.scans[scan_id]
 
+    def set_preparation(
+        self, scan_id: str, preparation: Preparation | None, prepared: Prepared | None = None
+    ) -> None:
+        """Say how a scan is prepared for the eye or the model; None goes back to the scan itself. Not an undo step.
+
+        ``prepared`` is what came out where that is known; else ``show_prepared`` brings it. Masks, readings and the
+        fingerprint stay those of the scan. Raises ``CaseError`` when ``prepared`` lies on another grid.
+        """
+        entry = self._entry(scan_id)
+        _check_grid(entry, prepared)
+        data = None if preparation is None else preparation.to_json()
+        record: Record = {"type": "prepare", "time": utc_now(), "scan": entry.id, "preparation": data}
+        self._commit(record, lambda: self._keep_prepared(entry.id, prepared))
+
+    def show_prepared(self, scan_id: str, prepared: Prepared) -> None:
+        """Bring what a recorded preparation came out as, after reopening; nothing is recorded."""
+        entry = self._entry(scan_id)
+        _check_grid(entry, prepared)
+        self._keep_prepared(entry.id, prepared)
+        self.changed.emit(CaseChange(ChangeKind.SCAN, entry.id))
+
     def set_prompt(self, prompt: Prompt, text: str) -> bool:
         """Set the active scan's boxes and points: one undo step called ``text``, which the mask found joins.
 
@@ -192,7 +215,7 @@ class Case(CaseContent):
         if not segmentation.geometry.matches(entry.geometry):
             raise CaseError(f"The mask was made on another scan than {entry.name}; segment this scan again.")
         _refuse_look_only(entry)
-        made = SegmentationRecord.of(segmentation)
+        made = SegmentationRecord.of(segmentation, entry.modality)
         work = self._state.work[entry.id]
         region = region_from_json(region_to_json(segmentation.region), entry.geometry.shape)
         patch = edits.patch_to(work, region, np.asarray(segmentation.probability > 0.5))
@@ -377,6 +400,9 @@ class Case(CaseContent):
     def _attach(self, scan_id: str, volume: Volume) -> None:
         self._state.scans[scan_id] = self._state.scans[scan_id].with_volume(volume)
 
+    def _keep_prepared(self, scan_id: str, prepared: Prepared | None) -> None:
+        self._state.scans[scan_id] = replace(self._state.scans[scan_id], prepared=prepared)
+
     def _load_scans(self, progress: Callable[[float], None] | None) -> None:
         total = len(self._state.scans)
         for number, entry in enumerate(self.scans):
@@ -389,6 +415,11 @@ class Case(CaseContent):
 def _refuse_look_only(entry: ScanEntry) -> None:
     if entry.look_only is not None:
         raise CaseError(entry.look_only)
+
+
+def _check_grid(entry: ScanEntry, prepared: Prepared | None) -> None:
+    if prepared is not None and not prepared.display.geometry.matches(entry.geometry):
+        raise CaseError(f"The prepared scan lies on another grid than {entry.name}; prepare this scan again.")
 
 
 def _report_part(progress: Callable[[float], None], number: int, total: int, fraction: float) -> None:

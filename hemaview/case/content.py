@@ -67,7 +67,9 @@ class CaseContent:
     def has_mask(self, scan_id: str) -> bool:
         """Whether a scan has a mask with a voxel that was made on it, so that it can be carried to another scan."""
         work = self._state.work[self._entry(scan_id).id]
-        return work.mask is not None and work.marks.carried_from is None and bool(work.mask.array.any())
+        if work.mask is None or work.extent is None or work.marks.carried_from is not None:
+            return False
+        return bool(work.mask.array[work.extent].any())
 
     @property
     def prompt(self) -> Prompt:

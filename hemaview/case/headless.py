@@ -75,7 +75,7 @@ def segment_scan(
     if scan.look_only is not None:
         raise ScanError(scan.look_only)
     found = engine.segment(volume, prompt, on_slice=on_slice, cancel=cancel)
-    return Snapshot(1, scan, replace(found.prompt, fixed=()), found.mask(), SegmentationRecord.of(found))
+    return Snapshot(1, scan, replace(found.prompt, fixed=()), found.mask(), SegmentationRecord.of(found, scan.modality))
 
 
 def make_folder(folder: Path) -> None:
@@ -165,6 +165,7 @@ def describe(snapshot: Snapshot, *, drawn: BoxPrompt | Prompt | None = None) -> 
             "created": made.created,
             "seconds_first": made.seconds_first,
             "seconds_total": made.seconds_total,
+            "prepared": list(made.prepared),
             "notes": list(made.notes),
             "first_slice": made.region[0].start,
             "slice_confidence": kept["confidence"],

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hemaview import __version__
 from hemaview.case.patches import Region, inflate, region_from_json, region_shape, region_to_json
 from hemaview.errors import CaseError
-from hemaview.imaging import Geometry, Volume
+from hemaview.imaging import Geometry, Modality, Volume
 from hemaview.segmentation import BoxPrompt, EngineInfo, PointPrompt, Prompt, Segmentation
 
 
@@ -24,7 +24,8 @@ class SegmentationRecord:
     """A segmentation as the case keeps it: what made it, from which prompt, and its probability in 8 bits.
 
     ``prompt`` is the one that the engine used, its boxes closed; of the slices that were fixed by hand only the
-    numbers are kept, in ``fixed_slices``.
+    numbers are kept, in ``fixed_slices``. ``modality`` is what the scan was taken for, on which the model's view of the
+    pixels depends; None in journals before format 3. ``prepared`` names the steps that had changed the values it saw.
     ``created`` is UTC in ISO 8601 and ``program`` the HEMAVIEW version. ``region`` is the window ``[k, j, i]``
     of the probability, ``slice_confidence`` float32 per slice of it (NaN where nothing was found).
     ``seconds_first`` and ``seconds_total`` are wall time. ``packed`` is the zlib-compressed uint8
@@ -42,10 +43,12 @@ class SegmentationRecord:
     program: str
     packed: bytes = field(repr=False)
     fixed_slices: tuple[int, ...] = ()
+    modality: Modality | None = None
+    prepared: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, segmentation: Segmentation) -> SegmentationRecord:
-        """The record of an engine's answer, stamped with the time and the program's version."""
+    def of(cls, segmentation: Segmentation, modality: Modality) -> SegmentationRecord:
+        """The record of an engine's answer on such a scan, stamped with the time and the program's version."""
         return cls(
             engine=segmentation.engine,
             prompt=replace(segmentation.prompt, fixed=()),
@@ -58,6 +61,8 @@ class SegmentationRecord:
             program=__version__,
             packed=zlib.compress(_to_bytes(segmentation.probability), 1),
             fixed_slices=tuple(sorted(int(one.k) for one in segmentation.prompt.fixed)),
+            prepared=segmentation.prepared,
+            modality=modality,
         )
 
     @property
@@ -83,6 +88,7 @@ class SegmentationRecord:
             seconds_first=self.seconds_first,
             seconds_total=self.seconds_total,
             notes=self.notes,
+            prepared=self.prepared,
         )
 
     def to_json(self, blob: str) -> dict[str, Any]:
@@ -91,6 +97,7 @@ class SegmentationRecord:
             "engine": engine_to_json(self.engine),
             "prompt": prompt_to_json(self.prompt),
             "fixed_slices": list(self.fixed_slices),
+            "prepared": list(self.prepared),
             "region": region_to_json(self.region),
             "confidence": [float(value) if np.isfinite(value) else None for value in self.slice_confidence],
             "seconds_first": self.seconds_first,
@@ -98,6 +105,7 @@ class SegmentationRecord:
             "notes": list(self.notes),
             "created": self.created,
             "program": self.program,
+            "modality": None if self.modality is None else str(self.modality),
             "probability": blob,
         }
 
@@ -124,6 +132,8 @@ class SegmentationRecord:
             program=str(data["program"]),
             packed=packed,
             fixed_slices=tuple(int(k) for k in data.get("fixed_slices", ())),
+            prepared=tuple(str(name) for name in data.get("prepared", ())),
+            modality=None if data.get("modality") is None else Modality(data["modality"]),
         )
 
 

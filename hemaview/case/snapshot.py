@@ -19,6 +19,8 @@ T = TypeVar("T")
 
 NO_MASK = "There is no mask yet; draw a box round the haematoma."
 
+MADE_AS_OTHER = "The mask was made while the scan was taken for {}; segment it again to have its volume corrected."
+
 
 class Derived:
     """Values computed once, each under its own lock, so that a slow mesh never holds up the readings."""
@@ -114,4 +116,6 @@ class Snapshot:
             reading if reading.value_ml is None else replace(reading, warnings=(*reading.warnings, *advice))
             for reading in measured
         )
+        if made is not None and made.modality not in (None, self.scan.modality):
+            corrected = Reading(ReadingKind.CORRECTED, None, reason=MADE_AS_OTHER.format(made.modality))
         return direct, tada, corrected

@@ -152,6 +152,22 @@ def test_a_ct_in_grey_levels_gets_no_correction_made_for_hounsfield_units(case, 
     assert case.readings()[2].value_ml is None
 
 
+def test_a_mask_made_while_the_scan_was_taken_for_another_modality_is_not_corrected(case, box, answer):
+    case.set_box(box)
+    case.set_segmentation(answer(box))
+    before = case.readings()[2].reason
+    case.set_sequence("scan-1", Sequence.CT)
+    assert "taken for MR" in case.readings()[2].reason
+    assert case.readings()[0].value_ml > 0
+    case.close()
+    with Case.open(case.directory, load_scans=False) as again:
+        assert "taken for MR" in again.readings()[2].reason
+        again.set_sequence("scan-1", Sequence.FLAIR)
+        assert "taken for MR" not in (again.readings()[2].reason or "")
+        again.set_sequence("scan-1", None)
+        assert again.readings()[2].reason == before
+
+
 def test_a_scan_for_looking_at_takes_no_box_and_no_mask_and_is_not_measured(case, tmp_path, volume, box, answer):
     _paint(case)
     look_only = replace(volume, not_measurable="its pixel spacing is unknown")
