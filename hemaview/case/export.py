@@ -80,6 +80,7 @@ def context(snapshot: Snapshot) -> dict[str, str]:
             "device": made.engine.device,
             "seconds": f"{made.seconds_total:.2f}",
             "segmented_utc": made.created,
+            "model_saw": f"scan after {', '.join(made.prepared)}" if made.prepared else "scan as it is",
             "box_lps_mm": " ".join(f"{value:.2f}" for value in (*made.box.corner_a, *made.box.corner_b)),
         }
     return found

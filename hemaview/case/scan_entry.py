@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from hemaview.case.journal import Record
+from hemaview.case.preparation import Preparation
 from hemaview.case.records import geometry_from_json, geometry_to_json
 from hemaview.imaging import Geometry, Modality, Volume
+from hemaview.imaging.preprocessing import Prepared
 from hemaview.imaging.sequence import Sequence, SequenceGuess
 
 
@@ -21,6 +23,7 @@ class ScanEntry:
     ``not_measurable`` is a clause that says why nothing may be measured on it. ``digest`` is the fingerprint of pixels
     and geometry. ``series_uid`` names the series in a DICOM folder that holds several. ``volume`` is None when the
     file is gone or no longer the same; ``problem`` is then the sentence that says so.
+    ``preparation`` is how the scan is prepared, if it is, and ``prepared`` what came out, once it was carried out.
     """
 
     id: str
@@ -35,6 +38,8 @@ class ScanEntry:
     series_uid: str | None = None
     volume: Volume | None = None
     problem: str | None = None
+    preparation: Preparation | None = None
+    prepared: Prepared | None = None
 
     @property
     def known_as(self) -> SequenceGuess:
@@ -58,16 +63,29 @@ class ScanEntry:
             return None
         return f"This scan can only be looked at, not measured, because {self.not_measurable}."
 
+    @property
+    def picture(self) -> Volume | None:
+        """What is shown: the prepared scan where the user wants it and it is there, else the scan."""
+        wanted = self.preparation is not None and self.preparation.for_display
+        return self.prepared.display if wanted and self.prepared is not None else self.volume
+
+    @property
+    def model_input(self) -> Volume | None:
+        """What a model is asked with; None while the scan, or its preparation for the model, is not there."""
+        if self.preparation is None or not self.preparation.for_model:
+            return self.volume
+        return None if self.prepared is None else self.prepared.model_input
+
     def with_volume(self, volume: Volume) -> ScanEntry:
         """The entry with its pixels, taken for the kind of scan that the case says it is."""
         read = volume.sequence
         says_more = self.guess.sequence is Sequence.of(read.sequence.modality)
         found = replace(self, guess=read if says_more else self.guess, not_measurable=volume.not_measurable)
-        return replace(found, volume=volume.taken_for(found.known_as), problem=None)
+        return replace(found, volume=volume.taken_for(found.known_as), problem=None, prepared=None)
 
     def with_choice(self, chosen: Sequence | None) -> ScanEntry:
         """The entry of another kind of scan; None goes back to the guess."""
-        found = replace(self, chosen=chosen)
+        found = replace(self, chosen=chosen, prepared=None)
         return found if self.volume is None else replace(found, volume=self.volume.taken_for(found.known_as))
 
 

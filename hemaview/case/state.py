@@ -13,6 +13,7 @@ import numpy as np
 from hemaview.case.history import History, Marks, Step
 from hemaview.case.journal import Record
 from hemaview.case.patches import BlobStore, MaskPatch, Region, hull, region_from_json
+from hemaview.case.preparation import Preparation
 from hemaview.case.records import SegmentationRecord, prompt_from_entry
 from hemaview.case.scan_entry import ScanEntry, scan_from_record
 from hemaview.errors import CaseError, HemaviewError
@@ -109,6 +110,8 @@ class CaseState:
                     return self._activate(self._scan(record["scan"]).id)
                 case "relocate":
                     return self._relocate(record)
+                case "prepare":
+                    return self._prepare(record)
                 case "sequence":
                     return self._choose_sequence(record)
                 case "step" | "carry":
@@ -132,6 +135,13 @@ class CaseState:
         self.scans[scan_id] = scan_from_record(record)
         self.work[scan_id] = Work()
         return self._activate(scan_id)
+
+    def _prepare(self, record: Record) -> tuple[CaseChange, ...]:
+        entry = self._scan(record["scan"])
+        data = record["preparation"]
+        preparation = None if data is None else Preparation.from_json(data, entry.geometry)
+        self.scans[entry.id] = replace(entry, preparation=preparation, prepared=None)
+        return (CaseChange(ChangeKind.SCAN, entry.id),)
 
     def _activate(self, scan_id: str) -> tuple[CaseChange, ...]:
         if scan_id == self.active_id:

@@ -196,8 +196,8 @@ def corrected_volume(
     """The corrected reading of an untouched model mask, or the reason why there is none.
 
     ``segmentation`` is what made the mask, or its ``Evidence``. ``corrections`` replaces those shipped
-    with the model. Refuses, never extrapolates: another model or weights, an adapter, more or less than one box
-    as prompt, another or unknown modality, an edited mask, features outside the range of the fit.
+    with the model. Refuses, never extrapolates: another model or weights, an adapter, a prepared scan, more or
+    less than one box as prompt, another or unknown modality, an edited mask, features outside the range of the fit.
     """
 
     def refuse(reason: str) -> Reading:
@@ -223,6 +223,11 @@ def corrected_volume(
         return refuse("The volume correction was fitted for other weights of this model; use the direct volume.")
     if evidence.adapter:
         return refuse("The volume correction was fitted for the model without an adapter; use the direct volume.")
+    if evidence.prepared:
+        return refuse(
+            "The model saw a prepared scan, and the volume correction was fitted on scans as they are; "
+            "use the direct volume."
+        )
     if not evidence.one_box:
         return refuse("The volume correction was fitted for masks from a single box alone; use the direct volume.")
     modality = Modality.UNKNOWN if volume is None else volume.modality

@@ -66,6 +66,11 @@ class ProbabilityMap(Protocol):
         """Which model answered."""
         ...
 
+    @property
+    def prepared(self) -> tuple[str, ...]:
+        """The steps that had changed the scan's values before the model saw them."""
+        ...
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -74,7 +79,8 @@ class Evidence:
     ``mean_probability`` inside the mask; ``shell_entropy``, the mean binary entropy in bits within two voxels
     of its surface; ``soft_excess`` = (sum of p - voxels) / voxels; ``box_fill`` = mask / boxes in voxels. NaN when
     the mask is empty, the last also without a box. ``engine``, ``engine_sha256`` and ``adapter`` say which model it
-    was; ``one_box`` tells that a single box was all it was asked with.
+    was; ``one_box`` tells that a single box was all it was asked with, and ``prepared`` that it did not see the
+    scan's own values.
     """
 
     engine: str
@@ -85,6 +91,7 @@ class Evidence:
     box_fill: float
     one_box: bool = True
     adapter: str = ""
+    prepared: bool = False
 
     @classmethod
     def of(cls, segmentation: ProbabilityMap) -> Evidence:
@@ -103,7 +110,14 @@ class Evidence:
         prompt = segmentation.prompt
         one_box = len(prompt.boxes) == 1 and not (prompt.slice_boxes or prompt.points or prompt.fixed)
         engine = segmentation.engine
-        return cls(engine.name, engine.sha256, *numbers, one_box=one_box, adapter=engine.adapter)
+        return cls(
+            engine.name,
+            engine.sha256,
+            *numbers,
+            one_box=one_box,
+            adapter=engine.adapter,
+            prepared=bool(segmentation.prepared),
+        )
 
 
 def _in_steps(probability: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:

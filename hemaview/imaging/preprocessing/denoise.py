@@ -82,7 +82,7 @@ def _curvature_flow(
         if stopped:
             raise stopped[0] from None
         raise
-    return np.asarray(sitk.GetArrayFromImage(smooth))
+    return np.asarray(sitk.GetArrayFromImage(smooth), dtype=np.float32)
 
 
 def _stop_on_request(flow: Any, progress: Progress | None) -> list[Cancelled]:
