@@ -258,10 +258,10 @@ class ImportBrowser(QDialog):
         items = self.selected
         current = self.tree.currentIndex()
         heading = "" if items or not current.isValid() else str(current.siblingAtColumn(0).data())
-        picture = self.pictures.get(items[0]) if len(items) == 1 else None
+        self.details.show_items(items, heading)
         if len(items) == 1:
             self._want_picture(items[0])
-        self.details.show_items(items, picture, heading)
+            self._show_preview(items[0])
         made = offer(items)
         self.open_button.setText(made.text)
         self.open_button.setEnabled(not made.problem)
@@ -301,7 +301,12 @@ class ImportBrowser(QDialog):
             self.pictures[key] = picture
             self._model.show_picture(key, picture)
             if self.selected == (key,):
-                self.details.preview.show_picture(picture)
+                self._show_preview(key)
+
+    def _show_preview(self, item: SeriesItem) -> None:
+        if item in self.pictures:
+            picture = self.pictures[item]
+            self.details.preview.show_picture(picture, missing=picture is None)
 
     # Answers
 

@@ -19,15 +19,17 @@ PREVIEW = 224
 _NO_LIMIT = 16_777_215
 
 _TOGETHER = "As one case they share the crosshair; each keeps its own grid, box and mask."
+_NO_PICTURE = "No picture"
 _NOTHING_CHOSEN = "Choose a series to see what is known of it. Ctrl+click chooses several."
 
 
 class Preview(QWidget):
-    """A square with a picture at its true proportions; black without one."""
+    """A black square with a picture at its true proportions, or the words that there is none."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._picture: QImage | None = None
+        self._missing = False
         self.setFixedHeight(PREVIEW)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Picture from the middle of the series")
@@ -37,9 +39,10 @@ class Preview(QWidget):
         """Whether a picture is on display."""
         return self._picture is not None
 
-    def show_picture(self, picture: QImage | None) -> None:
-        """Show a picture, or black."""
+    def show_picture(self, picture: QImage | None, *, missing: bool = False) -> None:
+        """Show a picture; ``missing`` says that there is none to wait for."""
         self._picture = picture
+        self._missing = missing
         self.update()
 
     def sizeHint(self) -> QSize:
@@ -56,6 +59,9 @@ class Preview(QWidget):
             place = QRect((self.width() - size.width()) // 2, (self.height() - size.height()) // 2, 0, 0)
             place.setSize(size)
             painter.drawImage(place, self._picture)
+        elif self._missing:
+            painter.setPen(QColor(COLOURS.muted))
+            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, _NO_PICTURE)
         painter.end()
 
 
@@ -115,11 +121,11 @@ class ImportDetails(QScrollArea):
         self.preview.setMinimumWidth(PREVIEW if beside else 0)
         self._layout.setAlignment(self.preview, Qt.AlignmentFlag.AlignTop if beside else Qt.AlignmentFlag(0))
 
-    def show_items(self, items: Sequence[SeriesItem], picture: QImage | None = None, heading: str = "") -> None:
-        """Show the chosen series; ``heading`` and no series for a patient or a study."""
+    def show_items(self, items: Sequence[SeriesItem], heading: str = "") -> None:
+        """Show the chosen series; ``heading`` and no series for a patient or a study. The picture comes by itself."""
         one = items[0] if len(items) == 1 else None
         self.preview.setVisible(one is not None)
-        self.preview.show_picture(picture)
+        self.preview.show_picture(None)
         for widget in (self._icon, self._word, self._rule, self._facts, self._where):
             widget.setVisible(one is not None)
         if one is not None:

@@ -397,6 +397,37 @@ def test_the_empty_browser_asks_where_to_look(open_window, cd, monkeypatch):
     assert len(Chooser(window).shown) == 5
 
 
+def test_what_is_dropped_on_the_browser_is_looked_through(chooser, tmp_path):
+    other = write_series(tmp_path / "other", number=7, shape=(4, 24, 24))
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(other))])
+    arguments = (Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, NONE)
+    enter = QDragEnterEvent(chooser.browser.rect().center(), *arguments)
+    QApplication.sendEvent(chooser.browser, enter)
+    assert enter.isAccepted()
+    QApplication.sendEvent(chooser.browser, QDropEvent(QPointF(chooser.browser.rect().center()), *arguments))
+    assert chooser.window.settle(60)
+    assert not chooser.browser.isVisible()
+    assert chooser.window.case.active_scan.geometry.size == (24, 24, 4)
+
+
+def test_a_real_cd_opens_by_its_dicomdir(open_window, shared_data, tmp_path):
+    archive = shared_data / "dicom_series" / "philips_ct_phantom_multiseries_dicomdir.zip"
+    shutil.unpack_archive(archive, tmp_path / "CD")
+    (dicomdir,) = (tmp_path / "CD").rglob("DICOMDIR")
+    window = open_window().window
+    window.open_files([dicomdir])
+    assert window.settle(60)
+    assert window.case.active_scan.geometry.size == (512, 512, 28)
+    QTest.keyClick(window, Qt.Key.Key_B, CONTROL | SHIFT)
+    assert window.settle(30)
+    browser = window.browsing.browser
+    verdicts = [item.summary.verdict for item in browser.filter.shown()]
+    assert verdicts.count(Verdict.MEASURABLE) == 1
+    assert verdicts.count(Verdict.VIEWABLE) >= 2
+    assert "DICOMDIR" in browser.text
+
+
 def test_a_folder_without_a_scan_is_said_in_the_open_browser(chooser, tmp_path, monkeypatch):
     (tmp_path / "letters").mkdir()
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *args, **kwargs: str(tmp_path / "letters"))
