@@ -177,6 +177,12 @@ def test_a_file_without_voxel_size_is_refused(tmp_path, values):
         read_scan(_save(tmp_path / "s.nii", values, sform=0, qform=0, edit=forget))
 
 
+@pytest.mark.parametrize("length", [1e-4, 600, 5.8e16])
+def test_voxels_that_no_head_has_are_refused(tmp_path, values, length):
+    with pytest.raises(ScanError, match="cannot be those of a head"):
+        read_scan(_save(tmp_path / "s.nii", values, np.diag([1, length, 3, 1])))
+
+
 def test_only_a_qform_is_enough(tmp_path, values):
     affine = np.array([[0, -1, 0, 5], [2.0, 0, 0, 6], [0, 0, -3, 7], [0, 0, 0, 1]])
     volume = read_scan(_save(tmp_path / "s.nii", values, affine, sform=0, qform=1))
@@ -256,6 +262,14 @@ def test_nan_and_infinity_become_the_lowest_value(tmp_path, values):
     assert np.all(np.isfinite(volume.array))
     assert volume.array[0, 0, 0] == volume.array[1, 1, 1] == np.nanmin(np.where(np.isfinite(broken), broken, np.nan))
     assert any(note.startswith("3 voxels") for note in volume.notes)
+
+
+def test_an_axis_without_voxels_is_refused(tmp_path, values):
+    path = tmp_path / "s.mha"
+    sitk.WriteImage(sitk.JoinSeries([sitk.GetImageFromArray(values)] * 2), str(path))
+    path.write_bytes(path.read_bytes().replace(b"DimSize = 7 6 5 2", b"DimSize = 7 6 5 0"))
+    with pytest.raises(ScanError, match="incomplete"):
+        read_scan(path)
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,8 @@ def open_itk(path: Path, file_format: str, facts: TextFacts, notes: tuple[str, .
     size = tuple(int(n) for n in reader.GetSize())
     components = int(reader.GetNumberOfComponents())
     kind = sitk.GetPixelIDValueAsString(reader.GetPixelID())
+    if min(size) < 1:
+        raise incomplete(path.name)
     dtype = _dtype(kind)
     is_complex = "complex" in kind
     interleaved = components > 1 and facts.images

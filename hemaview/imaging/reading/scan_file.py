@@ -26,6 +26,8 @@ COLOUR_PICTURE = "it is a colour picture, whose grey levels are not measured val
 THICKNESS_UNKNOWN = "it is a single picture that does not say how thick its slice is"
 
 _VOXEL_SIZE_TOLERANCE = 0.01
+_SMALLEST_MM = 0.001
+_LARGEST_MM = 500.0
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class ScanFile:
     ``count`` images (time points, echoes, directions) lie on the one ``geometry``, in LPS mm. ``read(index,
     progress)`` gives ``values[k, j, i]`` of the image ``index`` from 0, of any real type, scaling applied; it raises
     ``ScanError``. ``stored_dtype`` is the type in the file, before scaling. ``notes`` and ``not_measurable`` mean what
-    they mean in a ``Volume``.
+    they mean in a ``Volume``. Raises ``ScanError`` for voxels smaller than a micrometre or larger than a head.
     """
 
     format: str
@@ -47,6 +49,11 @@ class ScanFile:
     not_measurable: str | None = None
 
     def __post_init__(self) -> None:
+        if not all(_SMALLEST_MM <= length <= _LARGEST_MM for length in self.geometry.spacing):
+            voxel = " x ".join(f"{length:.4g}" for length in self.geometry.spacing)
+            raise ScanError(
+                f"The scan's voxels of {voxel} mm cannot be those of a head; export it again from the original scan."
+            )
         object.__setattr__(self, "notes", (*self.notes, *_grid_notes(self.geometry)))
 
 

@@ -9,6 +9,7 @@ from hemaview.errors import ScanError
 from hemaview.imaging.reading.files import MAX_DEFLATE_RATIO, access_error, incomplete
 
 _HEADER_LIMIT = 1 << 20
+_LONGEST_NAME = 255
 _BZIP2_RATIO = 50_000
 _TEXT_RATIO = 8
 """A double takes eight bytes of memory and, as text, at least two characters."""
@@ -72,6 +73,8 @@ def check_holds(path: Path, detached: str, encoding: str, claimed: float) -> Non
     if detached:
         if len(detached.split()) > 1 or detached.upper() == "LIST" or "%" in detached:
             return
+        if not detached.isprintable() or len(detached) > _LONGEST_NAME:
+            raise incomplete(path.name)
         held = path.parent / detached
         if not held.is_file():
             raise ScanError(

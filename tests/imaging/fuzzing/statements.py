@@ -77,7 +77,7 @@ def _start(path: Path) -> bytes | None:
 
 def _of_nifti1(start: bytes) -> Iterator[tuple[float, ...]]:
     """The lengths of the sform's columns where it is coded and the qform is not, else also the header's voxel size."""
-    order = "<" if start[:4] == b"\x5c\x01\0\0" else ">"
+    order = "<" if 1 <= int.from_bytes(start[40:42], "little") <= 7 else ">"
     qform_code, sform_code = np.frombuffer(start[252:256], f"{order}i2")
     pixdim = np.frombuffer(start[80:92], f"{order}f4").astype(float)
     sform = np.frombuffer(start[280:328], f"{order}f4").astype(float).reshape(3, 4)

@@ -13,7 +13,7 @@ from fuzzing.mutants import mutants
 from fuzzing.statements import states, states_places
 from fuzzing.trial import FAULTS, End, Limits, Trial, try_reading
 
-_PAIRS = {".hdr": ".img", ".img": ".hdr", ".head": ".brik", ".brik": ".head", ".par": ".rec", ".rec": ".par"}
+_PAIRS = ({"hdr", "img"}, {"head", "brik"}, {"par", "rec"}, {"nhdr", "raw"}, {"mhd", "raw"})
 _LARGE = 3 << 20
 _SHARE_OF_LARGE = 4
 
@@ -114,12 +114,10 @@ def _judged(path: Path, kind: str, trial: Trial, whole: Trial) -> Trial:
 
 def copy_companions(path: Path, folder: Path) -> None:
     """What ``path`` needs beside it: the other half of a pair, detached data, the tree of a DICOMDIR."""
-    bare = path.name.lower().removesuffix(".gz")
-    stem, dot, suffix = bare.rpartition(".")
-    other = _PAIRS.get(f".{suffix}") if dot else None
+    stem, _, suffix = path.name.lower().removesuffix(".gz").rpartition(".")
+    others = [f"{stem}.{other}" for pair in _PAIRS if suffix in pair for other in pair - {suffix}]
     for near in path.parent.iterdir():
-        near_bare = near.name.lower().removesuffix(".gz")
-        if near != path and near.is_file() and other and near_bare == f"{stem}{other}":
+        if near.is_file() and near.name.lower().removesuffix(".gz") in others:
             shutil.copyfile(near, folder / near.name)
         elif near.is_dir() and path.name.startswith("DICOMDIR"):
             shutil.copytree(near, folder / near.name, copy_function=shutil.copyfile)
