@@ -12,26 +12,29 @@ _TIMES = (("TR", "repetition_time_ms"), ("TE", "echo_time_ms"), ("TI", "inversio
 def series_label(pictures: Sequence[Instance], part: Sequence[str] = ()) -> str:
     """For example "MR series 4 (3D GR, TR 2300, TE 2.9 ms), phase" where ``part`` is ("phase",)."""
     first = pictures[0]
-    words = {"CT": _ct_words, "MR": _mr_words}.get(first.modality, _no_words)(first)
+    words = {"CT": _ct_words, "MR": _mr_words}.get(first.modality, _no_words)(pictures)
     number = f" {first.series_number}" if first.series_number is not None else ""
     detail = f" ({', '.join(words)})" if words else ""
     return ", ".join((f"{first.modality or 'DICOM'} series{number}{detail}", *part))
 
 
-def _ct_words(first: Instance) -> list[str]:
+def _ct_words(pictures: Sequence[Instance]) -> list[str]:
+    first = pictures[0]
     kernel = [f"kernel {first.technique['kernel']}"] if "kernel" in first.technique else []
-    return [*kernel, f"{first.slice_thickness:.3g} mm"] if first.slice_thickness else kernel
+    thick = sorted({picture.slice_thickness for picture in pictures if picture.slice_thickness})
+    if not thick:
+        return kernel
+    return [*kernel, f"{thick[0]:.3g} mm" if len(thick) == 1 else f"{thick[0]:.3g} to {thick[-1]:.3g} mm"]
 
 
-def _mr_words(first: Instance) -> list[str]:
-    kind = " ".join(first.technique[key] for key in ("acquisition", "sequence") if key in first.technique)
-    times = [
-        f"{name} {float(first.technique[key]):.4g}" for name, key in _TIMES if _is_time(first.technique.get(key, ""))
-    ]
+def _mr_words(pictures: Sequence[Instance]) -> list[str]:
+    known = pictures[0].technique
+    kind = " ".join(known[key] for key in ("acquisition", "sequence") if key in known)
+    times = [f"{name} {float(known[key]):.4g}" for name, key in _TIMES if _is_time(known.get(key, ""))]
     return [*([kind] if kind else []), *times]
 
 
-def _no_words(first: Instance) -> list[str]:
+def _no_words(pictures: Sequence[Instance]) -> list[str]:
     return []
 
 
