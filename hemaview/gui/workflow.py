@@ -41,6 +41,7 @@ CARRIED = (
     "The mask lies here by patient coordinates alone, right only if the head did not move; it is for looking at and is "
     "not measured."
 )
+SEEN_OTHERWISE = "The model now sees the scan as {}; segment it again (Ctrl+R), for the mask was made before."
 
 
 class Workflow(QObject):
@@ -151,10 +152,12 @@ class Workflow(QObject):
 
     def set_sequence(self, scan_id: str, sequence: ScanKind | None) -> None:
         """Say what kind of scan one of the case's is; None goes back to the guess."""
-        if self._case is not None and self._case.active_scan is not None and self._case.active_scan.id == scan_id:
-            # What runs was asked with the pixels prepared for the other kind.
-            self.segmentation.cancel()
-        self.attempt(lambda case: case.set_sequence(scan_id, sequence))
+        # What runs was asked with the pixels prepared for the other kind.
+        self.segmentation.cancel()
+        if self.attempt(lambda case: case.set_sequence(scan_id, sequence)) and self._case is not None:
+            made, scan = self._case.segmentation, self._case.active_scan
+            if made is not None and scan is not None and made.modality not in (None, scan.modality):
+                self.message.emit("info", SEEN_OTHERWISE.format(scan.modality))
 
     # Prompting and editing
 

@@ -114,6 +114,19 @@ def test_what_a_scan_is_can_be_changed_and_everything_follows(hand):
     assert window.volumes.shared == ""
 
 
+def test_a_mask_made_of_another_modality_asks_to_be_made_again(hand):
+    window = hand.window
+    hand.draw_box()
+    _choose(window, Sequence.T2)
+    assert "segment it again" not in window.messages.text
+    _choose(window, Sequence.CT)
+    assert "segment it again" in window.messages.text
+    assert "taken for MR" in window.volumes.readings[2].reason
+    window.actions_table["segment_again"].trigger()
+    assert window.settle(60)
+    assert "taken for MR" not in (window.volumes.readings[2].reason or "")
+
+
 def test_grey_levels_called_ct_get_no_ct_windows(hand):
     window = hand.window
     _choose(window, Sequence.CT)
