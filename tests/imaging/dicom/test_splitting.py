@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 
 from hemaview.errors import ScanError
 from hemaview.imaging.reading import Verdict, list_series, read_scan
@@ -124,6 +124,41 @@ def test_echoes_phases_and_times_are_parted_from_each_other(dicom_series, pictur
     keys = [f"{c}+te-{te}+time-{t}" for c, te, t in itertools.product(("magnitude", "phase"), (20, 80), (1, 2))]
     _check_each(folder, values, keys, lambda part, k: 8 * k + part)
     assert _parts(folder)["phase+te-80+time-2"].label.endswith("phase, TE 80 ms, time point 2")
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+@pytest.mark.parametrize(
+    ("creator", "element", "vr", "values"),
+    [
+        ("SIEMENS MR HEADER", 0x0019100C, "IS", ("0", "1000")),
+        ("GEMS_PARM_01", 0x00431039, "IS", (["1000000000", "8", "0", "0"], ["1000001000", "8", "0", "0"])),
+        ("Philips Imaging DD 001", 0x20011003, "FL", (0.0, 1000.0)),
+        ("Image Private Header", 0x00651009, "FD", (0.0, 1000.0)),
+    ],
+)
+def test_diffusion_weights_in_vendors_own_elements_part_a_series(
+    dicom_series, pictures, syntax, creator, element, vr, values
+):
+    stored = pictures(2)
+
+    def weighted(dataset, n):
+        _at(dataset, n // 2)
+        block = dataset.private_block(element >> 16, creator, create=True)
+        block.add_new(element & 0xFF, vr, values[n % 2])
+
+    folder = dicom_series(stored, modality="MR", syntax=syntax, edit=weighted)
+    _check_each(folder, stored, ["b-0", "b-1000"], lambda part, k: 2 * k + part)
+
+
+def test_the_components_of_a_ge_scan_are_parted(dicom_series, pictures):
+    stored = pictures(4)
+
+    def component(dataset, n):
+        _at(dataset, n // 4)
+        dataset.private_block(0x0043, "GEMS_PARM_01", create=True).add_new(0x2F, "SS", n % 4)
+
+    folder = dicom_series(stored, modality="MR", edit=component)
+    _check_each(folder, stored, ["magnitude", "imaginary", "phase", "real"], lambda part, k: 4 * k + (0, 3, 1, 2)[part])
 
 
 def test_directions_of_a_diffusion_scan_are_parted_and_b0_is_one(dicom_series, pictures):
