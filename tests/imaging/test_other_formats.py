@@ -14,7 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hemaview.errors import ScanError
+from hemaview.imaging import Modality
 from hemaview.imaging.reading import Verdict, list_series, read_label_map, read_scan
+from hemaview.imaging.sequence import Sequence
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -308,6 +310,15 @@ def test_par_rec_that_ended_early_or_lies_unevenly(tmp_path, values):
     assert np.array_equal(read_scan(tmp_path / "s.PAR").array, values.T)
     with pytest.raises(ScanError, match="incomplete"):
         read_scan(tmp_path / "s.PAR", series_uid="#2")
+
+
+def test_par_headers_tell_what_kind_of_scan_it_is(tmp_path, values):
+    write_par(tmp_path / "s.PAR", values[..., None])
+    volume = read_scan(tmp_path / "s.PAR")
+    assert volume.modality is Modality.MR
+    assert volume.sequence.sequence is Sequence.T2
+    assert list_series(tmp_path / "s.PAR")[0].sequence == Sequence.T2
+    assert not any("does not name its modality" in note for note in volume.notes)
 
 
 def test_no_patient_name_leaves_a_par_header(tmp_path, values):

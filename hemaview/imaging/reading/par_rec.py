@@ -16,7 +16,9 @@ from hemaview.imaging.geometry import Geometry
 from hemaview.imaging.reading.files import read_range, read_start
 from hemaview.imaging.reading.pairs import voxels_of
 from hemaview.imaging.reading.scan_file import RAS_TO_LPS, Progress, ScanFile, check_voxel_size, damaged_header
+from hemaview.imaging.sequence import sequence_in_name
 
+_COMPONENTS = {0: "MAGNITUDE", 1: "REAL", 2: "IMAGINARY", 3: "PHASE"}
 _HEADER_LIMIT = 64 << 20
 _PLACE_TOLERANCE_MM = 0.1
 _PSL_TO_LPS = np.array([[0, 0, 1], [1, 0, 0], [0, 1, 0]])
@@ -72,6 +74,7 @@ def open_par(path: Path) -> ScanFile:
         pictures = _pictures(path, header, (i, j, k), images[0] if images else 1)
         zooms = np.asarray(header.get_zooms()[:3], dtype=np.float64)
         centres = _slice_centres(header, k)
+        facts = _facts(header)
     except ScanError:
         raise
     except Exception as error:  # whatever nibabel raises, the header could not be decoded
@@ -85,6 +88,8 @@ def open_par(path: Path) -> ScanFile:
         stored_dtype=pictures.dtype,
         read=pictures.read,
         count=len(pictures.places),
+        modality="MR",
+        facts=facts,
         notes=() if complete else ("The recording ended early; only its complete images can be opened.",),
     )
 
@@ -119,6 +124,22 @@ def _pictures(path: Path, header: PARRECHeader, size: tuple[int, int, int], imag
         slopes=slopes.reshape(size[2], images, order="F").T,
         intercepts=intercepts.reshape(size[2], images, order="F").T,
     )
+
+
+def _facts(header: PARRECHeader) -> dict[str, str]:
+    """What the kind of sequence is guessed from; of the protocol's name only the kind it names is kept."""
+    facts = {
+        "repetition_time_ms": f"{float(np.ravel(header.general_info['repetition_time'])[0]):g}",
+        "echo_time_ms": f"{float(header.image_defs['echo_time'][0]):g}",
+        "flip_degrees": f"{float(header.image_defs['image_flip_angle'][0]):g}",
+    }
+    named = sequence_in_name(str(header.general_info["protocol_name"]))
+    components = {_COMPONENTS.get(int(code)) for code in header.image_defs["image_type_mr"]}
+    if named:
+        facts["named"] = str(named)
+    if len(components) == 1 and (component := components.pop()):
+        facts["component"] = component
+    return facts
 
 
 def _slice_centres(header: PARRECHeader, slices: int) -> NDArray[np.float64]:

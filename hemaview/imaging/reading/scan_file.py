@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,8 @@ class ScanFile:
     ``count`` images (time points, echoes, directions) lie on the one ``geometry``, in LPS mm. ``read(index,
     progress)`` gives ``values[k, j, i]`` of the image ``index`` from 0, of any real type, scaling applied; it raises
     ``ScanError``. ``stored_dtype`` is the type in the file, before scaling. ``notes`` and ``not_measurable`` mean what
-    they mean in a ``Volume``. Raises ``ScanError`` for voxels smaller than a micrometre or larger than a head.
+    they mean in a ``Volume``. ``modality`` is DICOM's code where the format or the header names it, and ``facts`` is
+    then what ``guess_sequence`` takes. Raises ``ScanError`` for voxels smaller than a micrometre or larger than a head.
     """
 
     format: str
@@ -47,6 +49,8 @@ class ScanFile:
     count: int = 1
     notes: tuple[str, ...] = ()
     not_measurable: str | None = None
+    modality: str = ""
+    facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         if not all(_SMALLEST_MM <= length <= _LARGEST_MM for length in self.geometry.spacing):

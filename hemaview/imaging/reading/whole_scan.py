@@ -11,7 +11,7 @@ from hemaview.imaging.reading.formats import VOLUME_SUFFIXES, open_scan_file
 from hemaview.imaging.reading.pixels import guess_modality, to_scan_values
 from hemaview.imaging.reading.scan_file import Progress, ScanFile
 from hemaview.imaging.reading.summary import SeriesSummary, Verdict
-from hemaview.imaging.sequence import guess_from_name, sequence_in_name
+from hemaview.imaging.sequence import SequenceGuess, guess_from_name, guess_sequence, sequence_in_name
 from hemaview.imaging.volume import Modality, Volume
 
 MOST_LISTED = 100
@@ -21,13 +21,14 @@ MOST_LISTED = 100
 def list_images(path: Path) -> tuple[SeriesSummary, ...]:
     """One summary per image, named "#1", "#2" and so on, from the header alone. Raises ``ScanError``."""
     file = open_scan_file(path)
-    named = sequence_in_name(bare_name(path))
+    guess = _told_by_header(path, file)
+    named = guess.sequence if guess else sequence_in_name(bare_name(path))
     listed = min(file.count, MOST_LISTED)
     return tuple(
         SeriesSummary(
             uid=f"#{number}",
             label=path.name if file.count == 1 else f"{path.name}, image {number} of {file.count}",
-            modality=str(Modality.UNKNOWN),
+            modality=file.modality or str(Modality.UNKNOWN),
             images=file.geometry.size[2],
             size=file.geometry.size,
             reason=file.not_measurable,
@@ -48,19 +49,28 @@ def read_image(path: Path, uid: str | None, progress: Progress | None = None) ->
     values = file.read(index, progress)
     array, value_notes = to_scan_values(values)
     looks_like, modality_notes = guess_modality(array, file.stored_dtype)
-    guess = guess_from_name(bare_name(path), looks_like)
+    told = _told_by_header(path, file)
+    guess = told or guess_from_name(bare_name(path), looks_like)
     which = (f"The file holds {file.count} images of the same grid; number {index + 1} is shown.",)
     return Volume(
         array=array,
         geometry=file.geometry,
         modality=guess.sequence.modality,
         name=bare_name(path),
-        notes=(*(which if file.count > 1 else ()), *file.notes, *value_notes, *modality_notes),
+        notes=(*(which if file.count > 1 else ()), *file.notes, *value_notes, *(() if told else modality_notes)),
         attributes=MappingProxyType({"format": file.format, "stored_type": str(file.stored_dtype)}),
         not_measurable=file.not_measurable,
         sequence=guess,
-        hounsfield=looks_like is Modality.CT,
+        hounsfield=looks_like is Modality.CT and file.modality in ("", "CT"),
     )
+
+
+def _told_by_header(path: Path, file: ScanFile) -> SequenceGuess | None:
+    """The kind of scan that the header speaks for, None where it says nothing."""
+    if not file.modality:
+        return None
+    named = sequence_in_name(bare_name(path))
+    return guess_sequence(file.modality, {**({"named": str(named)} if named else {}), **file.facts})
 
 
 def bare_name(path: Path) -> str:
