@@ -22,6 +22,8 @@ from hemaview.imaging import Plane
 sys.path.insert(0, str(Path(__file__).parent))
 
 from bright_engine import LESION_CENTRE, LESION_RADII_MM, SPACING, BrightEngine, head
+from browser_hand import Chooser
+from dicom_folder import write_cd
 
 
 @pytest.fixture(scope="session")
@@ -121,3 +123,21 @@ def hand(open_window, scan_file) -> Hand:
     assert hand.window.settle(60)
     assert hand.window.case is not None
     return hand
+
+
+@pytest.fixture
+def cd(tmp_path) -> Path:
+    """The folder of a CD with two patients."""
+    return write_cd(tmp_path / "CD")
+
+
+@pytest.fixture
+def chooser(open_window, cd) -> Chooser:
+    """The browser open on the CD."""
+    window = open_window().window
+    window.open_files([cd])
+    assert window.settle(60)
+    chooser = Chooser(window)
+    assert chooser.browser.isVisible()
+    assert QTest.qWaitForWindowActive(chooser.browser, 10_000)
+    return chooser
