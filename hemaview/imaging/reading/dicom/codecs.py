@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import warnings
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,8 @@ _JPEG = (
     pydicom.uid.JPEGLSLossless,
     pydicom.uid.JPEGLSNearLossless,
 )
+_FRAGMENTS_FOLLOW = b"\xe0\x7f\x10\x00OB\x00\x00\xff\xff\xff\xff"
+_FRAGMENTS_END = b"\xfe\xff\xdd\xe0\x00\x00\x00\x00"
 _MOST_PER_BYTE = 4096
 _ALWAYS_ALLOWED = 64 << 20
 
@@ -114,29 +118,40 @@ def _with_pydicom(code: bytes, instance: Instance) -> NDArray:
 
 def _with_gdcm(code: bytes, instance: Instance, scratch: Path) -> NDArray:
     """Let GDCM decode a file that holds nothing but the frame, so that it applies no rescaling of its own."""
-    bare = Dataset()
-    bare.file_meta = FileMetaDataset()
-    bare.file_meta.TransferSyntaxUID = pydicom.uid.UID(instance.syntax)
-    bare.file_meta.MediaStorageSOPClassUID = pydicom.uid.MRImageStorage
-    bare.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
-    bare.SOPClassUID, bare.SOPInstanceUID = pydicom.uid.MRImageStorage, "1.2.3"
-    bare.Modality = "MR"
-    bare.Rows, bare.Columns = instance.frame_shape
-    bare.SamplesPerPixel = instance.samples
-    bare.PhotometricInterpretation = instance.photometric if instance.samples > 1 else "MONOCHROME2"
-    if instance.samples > 1:
-        bare.PlanarConfiguration = 0
-    bare.BitsAllocated, bare.BitsStored = instance.bits_allocated, instance.bits_stored
-    bare.HighBit, bare.PixelRepresentation = instance.high_bit, int(instance.signed)
-    bare.PixelData = encapsulate([code])
-    bare["PixelData"].VR = "OB"
-    bare["PixelData"].is_undefined_length = True
     path = scratch / "image.dcm"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        pydicom.dcmwrite(path, bare, implicit_vr=False, little_endian=True, enforce_file_format=True)
+    header = _bare_header(
+        instance.syntax,
+        instance.frame_shape,
+        instance.photometric if instance.samples > 1 else "MONOCHROME2",
+        instance.samples,
+        (instance.bits_allocated, instance.bits_stored, instance.high_bit),
+        instance.signed,
+    )
+    path.write_bytes(header + _FRAGMENTS_FOLLOW + encapsulate([code]) + _FRAGMENTS_END)
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     reader = sitk.ImageFileReader()
     reader.SetImageIO("GDCMImageIO")
     reader.SetFileName(str(path))
     return np.asarray(sitk.GetArrayFromImage(reader.Execute()))
+
+
+@lru_cache(maxsize=4)
+def _bare_header(
+    syntax: str, shape: tuple[int, int], photometric: str, samples: int, bits: tuple[int, int, int], signed: bool
+) -> bytes:
+    """A DICOM file up to its pixels; the same for all frames of a series, and pydicom takes longer than the decoder."""
+    bare = Dataset()
+    bare.file_meta = FileMetaDataset()
+    bare.file_meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
+    bare.SOPClassUID, bare.SOPInstanceUID, bare.Modality = pydicom.uid.MRImageStorage, "1.2.3", "MR"
+    bare.Rows, bare.Columns = shape
+    bare.PhotometricInterpretation, bare.SamplesPerPixel = photometric, samples
+    if samples > 1:
+        bare.PlanarConfiguration = 0
+    bare.BitsAllocated, bare.BitsStored, bare.HighBit = bits
+    bare.PixelRepresentation = int(signed)
+    header = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pydicom.dcmwrite(header, bare, implicit_vr=False, little_endian=True, enforce_file_format=True)
+    return header.getvalue()
