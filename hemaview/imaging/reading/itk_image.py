@@ -51,7 +51,7 @@ def open_itk(path: Path, file_format: str, facts: TextFacts, notes: tuple[str, .
     size = tuple(int(n) for n in reader.GetSize())
     components = int(reader.GetNumberOfComponents())
     kind = sitk.GetPixelIDValueAsString(reader.GetPixelID())
-    if min(size) < 1:
+    if len(size) < 2 or min(size) < 1:
         raise incomplete(path.name)
     dtype = _dtype(kind)
     is_complex = "complex" in kind

@@ -13,12 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-import h5py
 import numpy as np
 from nibabel.minc1 import Minc1File
 from nibabel.minc2 import Minc2File
 from numpy.typing import NDArray
-from scipy.io import netcdf_file
 
 from hemaview.errors import ScanError
 from hemaview.imaging.geometry import Geometry
@@ -80,11 +78,16 @@ def _opened(path: Path) -> Iterator[tuple[Minc1File, Mapping[str, Mapping[str, A
     start = read_start(path, len(_HDF5))
     try:
         with warnings.catch_warnings(action="ignore"):
+            # Both libraries are slow to load, and most programs never meet a MINC file.
             if is_minc2(start):
+                import h5py
+
                 with h5py.File(path, "r") as container:
                     axes = _regular(_axes_of_minc2(container, path), path)
                     yield Minc2File(container), axes
             else:
+                from scipy.io import netcdf_file
+
                 with _unpacked(path) as stream:
                     contents = netcdf_file(stream, mmap=False)
                     axes = _regular(_axes_of_minc1(contents, path), path)
@@ -103,13 +106,13 @@ def _unpacked(path: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path)) if packed else path.open("rb")
 
 
-def _axes_of_minc1(container: netcdf_file, path: Path) -> dict[str, Mapping[str, Any]]:
+def _axes_of_minc1(container: Any, path: Path) -> dict[str, Mapping[str, Any]]:
     if "image" not in container.variables:
         raise _not_minc(path, "NetCDF")
     return {name: vars(container.variables[name]) for name in container.variables["image"].dimensions}
 
 
-def _axes_of_minc2(container: h5py.File, path: Path) -> dict[str, Mapping[str, Any]]:
+def _axes_of_minc2(container: Any, path: Path) -> dict[str, Mapping[str, Any]]:
     if "minc-2.0" not in container:
         raise _not_minc(path, "HDF5")
     image = container["minc-2.0/image/0/image"]
