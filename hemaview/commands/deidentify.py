@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 _HELP = f"""What is done (DICOM PS3.15, Basic Application Level Confidentiality Profile):
   names, IDs, institutions, comments and private elements are removed, in nested sequences too; of the private
-  elements only a few numbers stay that place or scale the pictures (b-value, scale slope, slices in a mosaic)
+  elements only numbers stay that place or scale the pictures (b-value, scale slope, slices of a mosaic)
   patient, study, series and files are numbered; UIDs are replaced, the same one alike in every file
   dates and times are emptied, or with --dates shift each patient's dates move by one random number of days
-  pixel data and geometry stay as they are; every written series is read again and compared
+  pixel data and geometry stay as they are; the headers of every written series are read again and compared
 
 What is not done: text in the pictures is not painted over. Screen shots and pictures that say they show text are left
 out unless --with-screenshots. Faces are not removed. Look at the files before you pass them on.

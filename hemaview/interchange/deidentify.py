@@ -13,6 +13,7 @@ from hemaview.imaging.catalogue.looking import Kind, look_at
 from hemaview.imaging.catalogue.places import places_of
 from hemaview.imaging.reading.dicom.header import Instance
 from hemaview.imaging.reading.dicom.series import Series, find_series, group_series
+from hemaview.imaging.reading.dicom.stack import Stack
 from hemaview.imaging.reading.sources import Source, folder_sources
 from hemaview.interchange.cleaned_file import NotCleaned, cleaned_file
 from hemaview.interchange.new_folder import new_folder
@@ -23,6 +24,7 @@ Progress = Callable[[int, int], None]
 """Called with files done and files in all, 0 in all while they are being counted; may raise ``Cancelled``."""
 
 _FACE = "A face can be made visible from a scan of the whole head, so pass it on only to people who may see it."
+_SCALING = ("slope", "intercept", "rescale_type", "scale_slope", "padding", "bits_stored", "signed", "photometric")
 _Files = Mapping[Source, tuple[Instance, ...]]
 
 
@@ -204,5 +206,9 @@ def _by_series(found: Iterable[Series]) -> dict[str, list[Series]]:
 
 
 def _grids(stacks: Iterable[Series]) -> list[str]:
-    """What can be done with each stack and the grid it lies on, comparable."""
-    return sorted(f"{s.summary.verdict} {s.stack.geometry if s.stack else None}" for s in stacks)
+    """What can be done with each stack, its grid, and how its values come from those stored; comparable."""
+    return sorted(f"{s.summary.verdict} {s.stack.geometry} {_scaling(s.stack)}" for s in stacks if s.stack)
+
+
+def _scaling(stack: Stack) -> list[tuple[object, ...]]:
+    return [tuple(getattr(picture, name) for name in _SCALING) for picture in stack.instances]

@@ -2,8 +2,8 @@
 
 Beyond the table of the profile, which names elements one by one: every UID that the standard does not define is
 replaced, every person's name and date goes wherever it stands, elements that no dictionary knows are removed, and
-free text that still contains the patient's name or number is emptied. Private elements go, but for a few numbers
-without which some scanners' pictures cannot be placed or scaled.
+free text that still contains the patient's name or number is emptied. Private elements go, but for a few numbers and
+positions without which some scanners' pictures cannot be placed or scaled.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
 from hemaview import __version__
-from hemaview.interchange.private_numbers import is_safe_private
+from hemaview.interchange.private_numbers import reduce_private
 from hemaview.interchange.profile_table import EDITION, Treatment, treatment_of
 from hemaview.interchange.pseudonyms import Dates, Pseudonym, Pseudonyms, shifted
 
@@ -66,7 +66,7 @@ class _Cleaning:
         """Treat the element; False when it must go."""
         tag = element.tag
         if tag.is_private:
-            if not is_safe_private(dataset, element):
+            if not reduce_private(dataset, element):
                 return False
         elif tag.group == _PADDING_GROUP or not dictionary_has_tag(tag):
             return False
