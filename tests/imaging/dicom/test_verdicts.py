@@ -145,6 +145,24 @@ def test_a_damaged_member_is_left_out_and_named(dicom_series, ct_values, spoil):
     assert any("1 damaged picture was left out" in note and damaged.name in note for note in volume.notes)
 
 
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda d: (d.__delattr__("Rows"), d.__delattr__("PixelData")),
+        lambda d: d.__setattr__("SOPClassUID", "1.2.840.10008.5.1.4.1.1.9999"),
+        lambda d: (d.__delattr__("SeriesInstanceUID"), d.__delattr__("PixelData")),
+        lambda d: (d.__setattr__("SeriesInstanceUID", "1.2.77"), d.__setattr__("BitsAllocated", 12)),
+    ],
+    ids=["no picture", "unknown class", "no series", "another series"],
+)
+def test_a_slice_too_damaged_to_join_its_stack_is_named(dicom_series, ct_values, spoil):
+    """The last slice: without it the stack has no gap that would tell."""
+    folder = dicom_series(ct_values, edit=lambda dataset, k: spoil(dataset) if k == 5 else None)
+    volume = read_scan(folder)
+    assert np.array_equal(volume.array, ct_values[:5])
+    assert any("1 picture of this series could not be used" in note for note in volume.notes)
+
+
 def test_a_picture_that_cannot_be_decoded_is_left_out_and_named(dicom_series, ct_values):
     folder = dicom_series(ct_values, edit=lambda dataset, k: dataset.compress(RLELossless))
     damaged = next(p for p in folder.iterdir() if pydicom.dcmread(p).ImagePositionPatient[2] == 30)

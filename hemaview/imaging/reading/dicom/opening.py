@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hemaview.errors import ScanError
 from hemaview.imaging.reading.dicom.copies import check_copies
 from hemaview.imaging.reading.dicom.finding import find_pictures
-from hemaview.imaging.reading.dicom.header import Instance
+from hemaview.imaging.reading.dicom.header import Instance, uid_name
 from hemaview.imaging.reading.dicom.judging import Judgement, judge
 from hemaview.imaging.reading.dicom.pixels import stored_pixels
 from hemaview.imaging.reading.dicom.series import Series, group_series
@@ -20,7 +20,7 @@ from hemaview.imaging.reading.dicom.stack import Stack
 from hemaview.imaging.reading.dicom.traits import component_of, made_of_others
 from hemaview.imaging.reading.dicom.values import DamagedPictureError, read_values
 from hemaview.imaging.reading.dicom.verdicts import Kind, kind_of
-from hemaview.imaging.reading.dicom.wording import counted
+from hemaview.imaging.reading.dicom.wording import counted, file_names
 from hemaview.imaging.reading.files import incomplete
 from hemaview.imaging.reading.pixels import to_scan_values
 from hemaview.imaging.reading.sources import Source
@@ -57,6 +57,7 @@ def read_series(
         damaged = f"no intact DICOM image ('{found.damaged[0].name}' is damaged)" if found.damaged else "no DICOM image"
         raise ScanError(f"'{where}' holds {damaged}; choose the folder that holds the scan or copy it again.")
     chosen, notes = _best(_asked_for(series, where, series_uid, file), where)
+    notes = (*notes, *_strays(chosen, series))
     if found.damaged:
         files = counted(len(found.damaged), "damaged file was", "damaged files were")
         notes = (*notes, f"{files} left out ('{found.damaged[0].name}'), so slices at the ends may be missing.")
@@ -155,6 +156,24 @@ def _best(found: Sequence[Series], where: str) -> tuple[Series, tuple[str, ...]]
     others = [s.summary.label for s in usable if s is not best]
     listed = ", ".join(others[:4]) + (f" and {len(others) - 4} more" if len(others) > 4 else "")
     return best, (f"{best.summary.label} is one of {len(usable)} series here; the others are {listed}.",)
+
+
+def _strays(chosen: Series, found: Sequence[Series]) -> tuple[str, ...]:
+    """A note on pictures that seem to be slices of the chosen stack but are too damaged to join it."""
+    strays = [picture for s in found if s is not chosen and _is_stray(s, chosen) for picture in s.instances]
+    if not strays:
+        return ()
+    pictures = counted(len(strays), "picture of this series", "pictures of this series")
+    return (f"{pictures} could not be used ({file_names(strays)}), so slices may be missing.",)
+
+
+def _is_stray(other: Series, chosen: Series) -> bool:
+    one, first = other.instances[0], chosen.instances[0]
+    if other.summary.measurable or len(other.instances) >= len(chosen.instances):
+        return False
+    is_of_it = one.series_uid in ("", first.series_uid) or one.series_number == first.series_number
+    is_unclear = kind_of(one) in (Kind.SCAN, Kind.NOTHING) or uid_name(one.sop_class) is None
+    return is_of_it and is_unclear and one.modality in ("", first.modality)
 
 
 def _worth(series: Series) -> tuple[bool, bool, bool, int]:
