@@ -52,6 +52,11 @@ class Browsing(QObject):
         return self._browser
 
     @property
+    def is_open(self) -> bool:
+        """Whether the browser is on the screen."""
+        return self._browser is not None and self._browser.isVisible()
+
+    @property
     def is_settled(self) -> bool:
         """Whether the browser, if there is one, has nothing left to read."""
         return self._browser is None or self._browser.is_settled
@@ -113,11 +118,10 @@ class Browsing(QObject):
 
     def _on_ended(self, sentence: str) -> None:
         self._end_search()
-        shown = self._browser if self._browser is not None and self._browser.isVisible() else None
-        if shown is not None and sentence:
-            shown.show_empty(sentence)
-        elif shown is not None:
-            shown.put_away()
+        if self.is_open and sentence:
+            self.browser.show_empty(sentence)
+        elif self.is_open:
+            self.browser.put_away()
         elif sentence:
             self._flow.message.emit("error", sentence)
 

@@ -17,6 +17,7 @@ class LazyWork(QObject):
     """
 
     arrived = Signal(object, object)
+    _decoded = Signal(int, object, object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -25,6 +26,7 @@ class LazyWork(QObject):
         self._asked: set[object] = set()
         self._turn = 0
         self._round = 0
+        self._decoded.connect(self._on_decoded)
 
     @property
     def is_busy(self) -> bool:
@@ -41,12 +43,12 @@ class LazyWork(QObject):
 
         def work() -> None:
             if round_ == self._round:
-                self.arrived.emit(key, decode())
+                self._decoded.emit(round_, key, decode())
 
         self._pool.start(work, self._turn)
 
     def forget(self) -> None:
-        """Drop everything that still waits; keys may be asked for again."""
+        """Drop everything that was asked for, also what is on its way; keys may be asked for again."""
         self._round += 1
         self._pool.clear()
         self._asked.clear()
@@ -55,3 +57,7 @@ class LazyWork(QObject):
         """Drop what waits and wait for what runs."""
         self.forget()
         self._pool.waitForDone()
+
+    def _on_decoded(self, round_: int, key: object, result: object) -> None:
+        if round_ == self._round:
+            self.arrived.emit(key, result)

@@ -14,7 +14,7 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog
 
-from hemaview.gui import browsing, scan_reading
+from hemaview.gui import scan_reading
 from hemaview.gui.import_tree import PARTS
 from hemaview.imaging import Plane
 from hemaview.imaging.reading import Verdict
@@ -107,7 +107,7 @@ def test_a_single_series_to_measure_opens_at_once(open_window, tmp_path, packed)
     window.open_files([source])
     assert window.settle(60)
     assert window.case.active_scan.geometry.size == (64, 48, 8)
-    assert window.browsing._browser is None
+    assert not window.browsing.is_open
     assert "only this one" in window.messages.text
     assert window.grid.frames[Plane.AXIAL].view.hasFocus()
 
@@ -154,7 +154,7 @@ def test_a_folder_without_a_scan_says_what_it_holds(open_window, tmp_path):
     window.open_files([tmp_path / "letters"])
     assert window.settle(30)
     assert "holds no scan" in window.messages.text
-    assert window.browsing._browser is None
+    assert not window.browsing.is_open
 
 
 def test_the_empty_browser_asks_where_to_look(open_window, cd, monkeypatch):
@@ -210,8 +210,6 @@ def test_a_folder_without_a_scan_is_said_in_the_open_browser(chooser, tmp_path, 
 
 
 def test_a_long_search_shows_its_count_and_can_be_cancelled(open_window, cd, monkeypatch, qtbot):
-    monkeypatch.setattr(browsing, "_PATIENCE_MS", 0)
-
     def endless(paths, counted):
         while True:
             counted(1234, 5000)
@@ -219,9 +217,8 @@ def test_a_long_search_shows_its_count_and_can_be_cancelled(open_window, cd, mon
 
     monkeypatch.setattr(scan_reading, "look_through", endless)
     window = open_window().window
-    window.browsing._patience.setInterval(0)
     window.open_files([cd])
-    qtbot.waitUntil(lambda: window.browsing.browser.isVisible() and window.browsing.browser.is_searching)
+    qtbot.waitUntil(lambda: window.browsing.is_open and window.browsing.browser.is_searching)
     browser = window.browsing.browser
     qtbot.waitUntil(lambda: "1,234 of 5,000 files" in browser.scanning.text)
     assert "CD" in browser.scanning.text
