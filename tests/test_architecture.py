@@ -51,8 +51,8 @@ def test_the_core_needs_neither_qt_nor_torch_to_load() -> None:
     assert not (QT | {"torch"}) & loaded_by(*core, "hemaview.volumetry", "hemaview.surface")
 
 
-def test_the_window_loads_before_torch() -> None:
-    assert not {"torch", "segment_anything"} & loaded_by("hemaview.gui.main_window")
+def test_the_window_loads_before_torch_and_the_dicom_libraries() -> None:
+    assert not {"torch", "segment_anything", "pydicom", "msgspec"} & loaded_by("hemaview.gui.main_window")
 
 
 def unsafe(tree: ast.Module) -> Iterator[tuple[int, str]]:

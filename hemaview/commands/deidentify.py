@@ -47,8 +47,8 @@ def run(given: list[str]) -> int:
     )
     parser.add_argument("--json", action="store_true", help="print report.json instead of sentences")
     options = parser.parse_args(given)
+    from hemaview.interchange.dates import Dates
     from hemaview.interchange.deidentify import deidentify
-    from hemaview.interchange.pseudonyms import Dates
 
     progress = Progress(shown=sys.stderr.isatty())
     try:

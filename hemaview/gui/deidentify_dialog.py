@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 from hemaview.gui.cards import ElidedLabel, WrappedLabel
 from hemaview.gui.model_card import Choice
 from hemaview.gui.theme import GAP, MARGIN
-from hemaview.interchange.pseudonyms import Dates
+from hemaview.interchange.dates import Dates
 
 _EXPLANATION = (
     "Names, numbers, institutions, comments and private elements are removed and UIDs replaced (DICOM PS3.15, basic "

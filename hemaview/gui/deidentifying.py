@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QDialog, QWidget
 
@@ -11,8 +12,10 @@ from hemaview.case import ScanEntry
 from hemaview.gui.deidentify_dialog import DeidentifyDialog
 from hemaview.gui.task_thread import Report, Task
 from hemaview.gui.workflow import Workflow
-from hemaview.interchange.pseudonyms import Dates
-from hemaview.interchange.report import Report as ExportReport
+from hemaview.interchange.dates import Dates
+
+if TYPE_CHECKING:
+    from hemaview.interchange.report import Report as ExportReport
 
 
 def is_dicom(scan: ScanEntry | None) -> bool:

@@ -16,8 +16,9 @@ from hemaview.imaging.reading.dicom.header import read_dataset
 from hemaview.imaging.reading.dicom.technique import study_of
 from hemaview.imaging.reading.sources import Source
 from hemaview.interchange.burned_in import may_show_text
+from hemaview.interchange.dates import Dates
 from hemaview.interchange.profile import apply_profile
-from hemaview.interchange.pseudonyms import Dates, Pseudonyms
+from hemaview.interchange.pseudonyms import Pseudonyms
 
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _NO_PREAMBLE = bytes(128)

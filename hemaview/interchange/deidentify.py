@@ -16,8 +16,9 @@ from hemaview.imaging.reading.dicom.series import Series, find_series, group_ser
 from hemaview.imaging.reading.dicom.stack import Stack
 from hemaview.imaging.reading.sources import Source, folder_sources
 from hemaview.interchange.cleaned_file import NotCleaned, cleaned_file
+from hemaview.interchange.dates import Dates
 from hemaview.interchange.new_folder import new_folder
-from hemaview.interchange.pseudonyms import Dates, Pseudonyms
+from hemaview.interchange.pseudonyms import Pseudonyms
 from hemaview.interchange.report import Report, WrittenSeries, save_report
 
 Progress = Callable[[int, int], None]

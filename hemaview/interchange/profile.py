@@ -22,9 +22,10 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
 from hemaview import __version__
+from hemaview.interchange.dates import Dates, shifted
 from hemaview.interchange.private_numbers import reduce_private
 from hemaview.interchange.profile_table import EDITION, Treatment, treatment_of
-from hemaview.interchange.pseudonyms import Dates, Pseudonym, Pseudonyms, shifted
+from hemaview.interchange.pseudonyms import Pseudonym, Pseudonyms
 
 _TIMES = ("DA", "DT", "TM")
 _FREE_TEXT = ("AE", "LO", "LT", "SH", "ST", "UC", "UR", "UT")

@@ -1,23 +1,15 @@
-"""What stands for patients, UIDs and dates during one export; it is drawn at random and kept nowhere."""
+"""What stands for patients and UIDs during one export; it is drawn at random and kept nowhere."""
 
 from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from enum import StrEnum
+from datetime import timedelta
 
 from pydicom.uid import generate_uid
 
 _STANDARD_ROOT = "1.2.840.10008."
 _LEAST_SHIFT_DAYS, _SHIFT_RANGE_DAYS = 365, 3650
-
-
-class Dates(StrEnum):
-    """What becomes of dates and times: emptied, or each patient's dates moved back by one random number of days."""
-
-    REMOVE = "remove"
-    SHIFT = "shift"
 
 
 @dataclass(frozen=True)
@@ -54,12 +46,3 @@ class Pseudonyms:
         if original not in self._uids:
             self._uids[original] = generate_uid(prefix=None)
         return self._uids[original]
-
-
-def shifted(text: str, shift: timedelta) -> str:
-    """A DICOM date, or date and time, moved back by whole days; empty when it is none."""
-    try:
-        day = datetime.strptime(text[:8], "%Y%m%d") - shift
-    except (ValueError, OverflowError):
-        return ""
-    return f"{day:%Y%m%d}{text[8:]}"

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from hemaview import __version__
+from hemaview.interchange.dates import Dates
 from hemaview.interchange.profile_table import EDITION
-from hemaview.interchange.pseudonyms import Dates
 
 REPORT_NAME = "report.json"
 

@@ -24,8 +24,8 @@ from pydicom.uid import (
 
 from hemaview.errors import Cancelled, ExportError, ScanError
 from hemaview.imaging.reading import list_series, read_scan
+from hemaview.interchange.dates import Dates
 from hemaview.interchange.deidentify import deidentify
-from hemaview.interchange.pseudonyms import Dates
 
 NAME, NUMBER, BORN, ACCESSION = "Mustermann^Erika", "PAT-471123", "19510817", "ACC998877"
 PHYSICIAN, HOSPITAL, SCANNED = "Sauerbruch^Ferdinand", "Klinikum Musterstadt", "20210314"

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QApplication, QPushButton
 from hemaview.gui.deidentify_dialog import DeidentifyDialog
 from hemaview.gui.deidentifying import Deidentifying
 from hemaview.imaging.reading import read_scan
-from hemaview.interchange.pseudonyms import Dates
+from hemaview.interchange.dates import Dates
 
 
 def recent_rows(window) -> list[str]:
