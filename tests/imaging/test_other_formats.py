@@ -220,7 +220,7 @@ def test_minc_axes_that_cannot_be_trusted_are_refused(tmp_path, values, write):
     change("position of the head", direction_cosines=np.array([0.0, 0.0, 2.0]))
 
 
-def test_minc_lies_as_its_own_rules_say_and_not_as_simpleitk_takes_it(tmp_path, values):
+def test_minc_axes_run_to_the_right_and_to_the_front(tmp_path, values):
     affine = np.diag([2.0, 3.0, 4.0, 1.0])
     affine[:3, 3] = 10, 20, 30
     path = write_volume(tmp_path / "s.mnc2", values, affine).rename(tmp_path / "s.mnc")
