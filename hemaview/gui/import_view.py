@@ -17,8 +17,8 @@ from hemaview.gui.import_tree import ITEM, PARTS, THUMBNAIL, ImportFilter
 from hemaview.gui.theme import COLOURS
 from hemaview.imaging.catalogue import SeriesItem
 
-_SERIES_WIDTH = 270
-_WIDTHS = {1: 116, 2: 96, 3: 80, 4: 96, 5: 100, 6: 158, 7: 62}
+_SERIES_WIDTH = 260
+_WIDTHS = {1: 122, 2: 84, 3: 76, 4: 82, 5: 90, 6: 146, 7: 56}
 _LEAST_NEEDED = (3, 4, 5, 2, 7, 6)
 _Index = QModelIndex | QPersistentModelIndex
 
