@@ -18,6 +18,8 @@ MOST_FILES = 300_000
 """Files remembered at most; the oldest are forgotten first."""
 
 _PATIENCE_SECONDS = 0.5
+_ROWS_TOGETHER = 500
+"""Rows written at once: more would keep other windows waiting, fewer the disk."""
 _TABLES = """
 CREATE TABLE form (text TEXT NOT NULL);
 CREATE TABLE file (
@@ -55,6 +57,7 @@ class Memory:
 
     def __init__(self, connection: sqlite3.Connection | None = None) -> None:
         self._connection = connection
+        self._unsaved = 0
 
     def recall(self, source: Source) -> Look | None:
         """What ``source`` was found to be, or None when it is new, has changed or the row cannot be used."""
@@ -66,8 +69,12 @@ class Memory:
                 "SELECT look FROM file WHERE place = ? AND size = ? AND changed = ?", (_place(source), size, changed)
             ).fetchone()
             return look_from_json(row[0], source) if row else None
-        except (sqlite3.Error, OSError):
-            return None
+        except sqlite3.Error:
+            # Another window writes or the file is damaged: waiting again for every file would take minutes.
+            self._forget_connection()
+        except OSError:
+            pass
+        return None
 
     def remember(self, source: Source, look: Look) -> None:
         """Keep what ``source`` was found to be."""
@@ -77,11 +84,15 @@ class Memory:
             self._connection.execute(
                 "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?)", (_place(source), *_stamp(source), look_to_json(look))
             )
+            self._unsaved += 1
+            if self._unsaved == _ROWS_TOGETHER:
+                self._connection.commit()
+                self._unsaved = 0
         except sqlite3.Error:
             # Another window writes, or the disk is full: from here on this scan goes without.
             self._forget_connection()
         except OSError:
-            return
+            pass
 
     def close(self) -> None:
         """Write what was remembered to disk."""
@@ -107,11 +118,13 @@ def _connect(path: Path) -> sqlite3.Connection | None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)
             connection = sqlite3.connect(path, timeout=_PATIENCE_SECONDS)
-            if not connection.execute("SELECT name FROM sqlite_master").fetchall():
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+            if not tables:
                 connection.executescript(_TABLES)
                 connection.execute("INSERT INTO form VALUES (?)", (STORED_FORM,))
                 connection.commit()
-            if connection.execute("SELECT text FROM form").fetchone() == (STORED_FORM,):
+                return connection
+            if {"form", "file"} <= tables and connection.execute("SELECT * FROM form").fetchone() == (STORED_FORM,):
                 return connection
         except sqlite3.OperationalError:
             # Locked or on a disk that cannot be written: another program may be using it, so it stays.
