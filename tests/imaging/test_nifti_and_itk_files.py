@@ -253,6 +253,9 @@ def test_one_slice_is_shown_with_a_warning(tmp_path, values):
         volume = read_scan(_save(tmp_path / "s.nii", picture))
         assert volume.geometry.size == (5, 6, 1)
         assert any("only one slice" in note for note in volume.notes)
+    two = read_scan(_save(tmp_path / "two.nii", values[..., :2]))
+    assert two.geometry.size == (5, 6, 2)
+    assert not any("slice" in note for note in two.notes)
 
 
 def test_nan_and_infinity_become_the_lowest_value(tmp_path, values):

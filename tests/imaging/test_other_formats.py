@@ -351,7 +351,7 @@ def test_a_flat_picture_is_viewable_only(tmp_path, suffix):
     volume = read_scan(path)
     assert np.array_equal(volume.array[0], picture)
     assert "how thick its slice is" in volume.not_measurable
-    assert [s.verdict for s in list_series(path)] == [Verdict.VIEWABLE]
+    assert [(s.verdict, s.spacing) for s in list_series(path)] == [(Verdict.VIEWABLE, None)]
 
 
 @pytest.mark.parametrize(

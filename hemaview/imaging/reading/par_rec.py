@@ -50,10 +50,10 @@ class _Pictures:
         """``values[k, j, i]`` of one image. Raises ``ScanError``."""
         rows, columns = self.shape
         length = rows * columns * self.dtype.itemsize
-        volume = np.empty((self.places.shape[1], rows, columns), dtype=np.float32)
         first, last = int(self.places[index].min()), int(self.places[index].max())
         data = read_range(self.path, first * length, (last - first + 1) * length)
         stored = data.view(self.dtype).reshape(-1, rows, columns)
+        volume = np.empty((self.places.shape[1], rows, columns), dtype=np.float32)
         for k, place in enumerate(self.places[index]):
             volume[k] = stored[place - first] * self.slopes[index, k] + self.intercepts[index, k]
             if progress:

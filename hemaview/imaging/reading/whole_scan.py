@@ -9,7 +9,7 @@ from hemaview.errors import ScanError
 from hemaview.imaging.plane_name import plane_name
 from hemaview.imaging.reading.formats import VOLUME_SUFFIXES, open_scan_file
 from hemaview.imaging.reading.pixels import guess_modality, to_scan_values
-from hemaview.imaging.reading.scan_file import Progress, ScanFile
+from hemaview.imaging.reading.scan_file import THICKNESS_UNKNOWN, Progress, ScanFile
 from hemaview.imaging.reading.summary import SeriesSummary, Verdict
 from hemaview.imaging.sequence import SequenceGuess, guess_from_name, guess_sequence, sequence_in_name
 from hemaview.imaging.volume import Modality, Volume
@@ -33,7 +33,7 @@ def list_images(path: Path) -> tuple[SeriesSummary, ...]:
             size=file.geometry.size,
             reason=file.not_measurable,
             verdict=Verdict.VIEWABLE if file.not_measurable else Verdict.MEASURABLE,
-            spacing=file.geometry.spacing,
+            spacing=None if file.not_measurable == THICKNESS_UNKNOWN else file.geometry.spacing,
             plane=plane_name(file.geometry),
             sequence=str(named) if named else "",
             notes=file.notes,
