@@ -7,7 +7,10 @@ from enum import StrEnum
 
 
 class Dates(StrEnum):
-    """Dates and times are emptied, or each patient's dates are moved back by one random number of days."""
+    """Dates and times are emptied, or each patient's dates are moved back by one random number of days.
+
+    When dates are moved, times of day stay as they are.
+    """
 
     REMOVE = "remove"
     SHIFT = "shift"

@@ -123,7 +123,7 @@ def _named(files: _Files) -> Iterator[tuple[Source, Path]]:
 
     for source in sorted(files, key=order):
         first = files[source][0]
-        patient = folder(Path(), "patient", first.study.patient)
+        patient = folder(Path(), "patient", first.study.patient or first.study.study)
         series = folder(folder(patient, "study", first.study.study), "series", first.series_uid)
         counts[series] += 1
         yield source, series / f"{counts[series]:05d}.dcm"
