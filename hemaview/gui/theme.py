@@ -104,10 +104,11 @@ def style_sheet() -> str:
     values = {name: getattr(COLOURS, name) for name in Colours.__dataclass_fields__}
     try:
         template = resource_path("assets", "theme", "dark.qss").read_text(encoding="utf-8")
+        icons = resource_path("assets", "icons").as_posix()
     except (HemaviewError, OSError):
         _log.warning("the style sheet is missing; the window will look plain")
         return ""
-    return Template(template).substitute(values, font=FONT_FAMILY, radius=f"{RADIUS}px")
+    return Template(template).substitute(values, font=FONT_FAMILY, radius=f"{RADIUS}px", icons=icons)
 
 
 def _luminance(colour: str) -> float:
