@@ -13,7 +13,7 @@ import SimpleITK as sitk  # noqa: N813
 
 from hemaview.errors import HemaviewError, ScanError
 from hemaview.imaging import Volume
-from hemaview.imaging.reading import list_series, read_label_map, read_scan
+from hemaview.imaging.reading import Verdict, list_series, read_label_map, read_scan
 
 
 @pytest.fixture
@@ -67,6 +67,25 @@ def test_a_zip_may_hold_one_scan_of_another_format(tmp_path, nifti, dicom_series
     two = {"a.nii.gz": nifti.read_bytes(), "b.nii.gz": nifti.read_bytes()}
     with pytest.raises(ScanError, match=r"'a\.nii\.gz', 'b\.nii\.gz'"):
         read_scan(_zip(tmp_path / "two.zip", two))
+
+
+def test_several_scans_in_a_zip_are_listed_and_each_opens(tmp_path, nifti):
+    values = np.random.default_rng(5).integers(0, 900, (3, 4, 5, 2)).astype(np.int16)
+    other = tmp_path / "other.nii"
+    nib.save(nib.Nifti1Image(values, np.diag([2, 3, 4, 1])), other)
+    inside = {"a/scan.nii.gz": nifti.read_bytes(), "b/scan.nii": other.read_bytes(), "b/bad.nii.gz": b"\x1f\x8bjunk"}
+    path = _zip(tmp_path / "several.zip", inside)
+    listed = {s.uid: s.verdict for s in list_series(path)}
+    assert listed == {
+        "a/scan.nii.gz#1": Verdict.MEASURABLE, "b/bad.nii.gz#1": Verdict.REFUSED,
+        "b/scan.nii#1": Verdict.MEASURABLE, "b/scan.nii#2": Verdict.MEASURABLE,
+    }  # fmt: skip
+    assert np.array_equal(read_scan(path, series_uid="a/scan.nii.gz#1").array, read_scan(nifti).array)
+    assert np.array_equal(read_scan(path, series_uid="b/scan.nii#2").array, values[..., 1].T)
+    for wrong in ("b/scan.nii#3", "c/scan.nii#1", "b/bad.nii.gz#1", "#1"):
+        with pytest.raises(ScanError) as refusal:
+            read_scan(path, series_uid=wrong)
+        _check_sentence(refusal.value)
 
 
 def test_a_zip_cannot_write_outside_its_folder(tmp_path, nifti, monkeypatch):

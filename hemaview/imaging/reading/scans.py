@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from hemaview.errors import ScanError
@@ -15,11 +12,12 @@ from hemaview.imaging.reading.dicom.opening import read_series
 from hemaview.imaging.reading.dicom.series import find_series
 from hemaview.imaging.reading.files import check_readable, incomplete, read_start
 from hemaview.imaging.reading.formats import VOLUME_SUFFIXES
-from hemaview.imaging.reading.pairs import is_voxels_half, voxels_halves
+from hemaview.imaging.reading.packed_scans import list_packed, packed_scans, read_packed
+from hemaview.imaging.reading.pairs import is_voxels_half
 from hemaview.imaging.reading.scan_file import Progress
 from hemaview.imaging.reading.sources import Source, archive_sources, folder_sources, looks_like_dicom, open_archive
 from hemaview.imaging.reading.summary import SeriesSummary
-from hemaview.imaging.reading.whole_scan import bare_name, list_images, read_image
+from hemaview.imaging.reading.whole_scan import list_images, read_image
 from hemaview.imaging.volume import Volume
 
 _START_BYTES = 4096
@@ -32,10 +30,9 @@ def read_scan(
     """Open a scan: DICOM or one of ``formats.FORMATS``, of a pair of files either half.
 
     DICOM may be a folder (searched with its sub-folders), one file of a series (its siblings are found), a DICOMDIR
-    or a .zip of a folder; a .zip may also hold one file of another format. Among several series, or images of one
-    file, the one that ``list_series`` calls ``series_uid`` is read; otherwise the largest series that can be
-    measured or the first image, with a note. ``progress`` is called with 0...1 in the calling thread and may raise
-    ``Cancelled``.
+    or a .zip of a folder; a .zip may also hold files of other formats. Among several series, or images of one file,
+    the one that ``list_series`` calls ``series_uid`` is read; otherwise the largest series that can be measured or the
+    first image, with a note. ``progress`` is called with 0...1 in the calling thread and may raise ``Cancelled``.
 
     The volume lies in LPS mm on its own grid, never resampled; what was changed is in its ``notes``. Raises
     ``ScanError`` with one sentence for anything that cannot be opened or whose geometry cannot be trusted.
@@ -67,9 +64,8 @@ def list_series(path: Path | str) -> tuple[SeriesSummary, ...]:
     elif (start := read_start(target, _START_BYTES))[:4] in _ZIP_MAGIC:
         with open_archive(target) as archive:
             sources = archive_sources(target, archive)
-            if (scan := _only_whole_scan(target, sources)) is not None:
-                with _unpacked(sources, scan) as unpacked:
-                    return list_images(unpacked)
+            if scans := packed_scans(sources):
+                return list_packed(sources, scans)
             found = find_series(sources)
     elif _is_dicom(target, start):
         found = find_series(_siblings(target))
@@ -126,37 +122,10 @@ def _read_dicom_file(path: Path, series_uid: str | None, progress: Progress | No
 def _read_zip(path: Path, series_uid: str | None, progress: Progress | None) -> Volume:
     with open_archive(path) as archive:
         sources = archive_sources(path, archive)
-        scan = _only_whole_scan(path, sources)
-        if scan is None:
+        scans = packed_scans(sources)
+        if not scans:
             return read_series(sources, path.name, series_uid, progress)
-        with _unpacked(sources, scan) as unpacked:
-            volume = read_image(unpacked, series_uid, progress)
+        volume = read_packed(path, sources, scans, series_uid, progress)
     if progress:
         progress(1.0)
     return volume
-
-
-def _only_whole_scan(path: Path, sources: Sequence[Source]) -> Source | None:
-    """The one file of a zip that holds a whole scan; None for DICOM. Raises ``ScanError`` when there are several."""
-    halves = voxels_halves(s.name for s in sources)
-    scans = [s for s in sources if s.name.lower().endswith(VOLUME_SUFFIXES) and s.name not in halves]
-    if not scans or any(looks_like_dicom(s.start()) for s in sources):
-        return None
-    if len(scans) > 1:
-        names = ", ".join(f"'{s.name}'" for s in scans[:4])
-        raise ScanError(f"'{path.name}' holds {len(scans)} scans ({names}); unpack it and open one of them.")
-    return scans[0]
-
-
-@contextmanager
-def _unpacked(sources: Sequence[Source], chosen: Source) -> Iterator[Path]:
-    """The chosen scan, with files of the same stem (its other half) beside it, in a folder that does not last."""
-    stem = bare_name(Path(chosen.name)).lower()
-    with tempfile.TemporaryDirectory(prefix="hemaview-") as folder:
-        for source in sources:
-            # Only the last part of a member's name is used, so nothing can be written elsewhere.
-            name = Path(source.name.replace("\\", "/")).name
-            if name and name.lower().split(".")[0] == stem.split(".")[0]:
-                with source.open() as packed, (Path(folder) / name).open("wb") as unpacked:
-                    shutil.copyfileobj(packed, unpacked)
-        yield Path(folder) / Path(chosen.name).name
