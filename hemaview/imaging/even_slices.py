@@ -28,11 +28,11 @@ class EvenSlices:
 
     @classmethod
     def about(cls, own: Geometry, step_mm: float) -> EvenSlices:
-        """Even slices of at most ``step_mm``, four or more for each own slice, unless that takes very many.
+        """Even slices of at most ``step_mm``, two or more for each gap between own ones, unless that takes very many.
 
         Their number is the one near it at which the faces of the own slices fall best on theirs.
         """
-        step = min(step_mm, float(own.slice_steps_mm.min()) / 4)
+        step = min(step_mm, float(np.diff(own.slice_places_mm).min()) / 2)
         most = max(_MANY, 2 * own.size[2])
         fewest = min(int(np.ceil(float(own.slice_steps_mm.sum()) / step - 1e-6)), most)
         counts = np.arange(fewest, max(min(int(fewest * _LONGER), most), fewest) + 1)

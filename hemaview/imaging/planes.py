@@ -174,8 +174,9 @@ def plane_view(geometry: Geometry, plane: Plane, *, radiological: bool = True) -
     y_sign = down_sign if axes[down_lps, y_axis] >= 0 else -down_sign
     even = None
     if geometry.is_uneven and slice_axis != 2:
-        # As fine as the pixels the other way.
-        even = EvenSlices.about(geometry, geometry.spacing[x_axis if y_axis == 2 else y_axis])
+        # As fine as the pixels the other way, and fine enough for slices to look as thick as they are.
+        finest = float(geometry.slice_steps_mm.min()) / 4
+        even = EvenSlices.about(geometry, min(geometry.spacing[x_axis if y_axis == 2 else y_axis], finest))
     lengths = [*geometry.spacing[:2], geometry.spacing[2] if even is None else even.step_mm]
     step_x = axes[:, x_axis] * lengths[x_axis] * x_sign
     step_y = axes[:, y_axis] * lengths[y_axis] * y_sign

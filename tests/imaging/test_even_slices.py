@@ -30,6 +30,12 @@ def uneven_grids(draw):
     return Geometry(size, spacing, (5.0, -20.0, 33.0), tuple(axes.ravel()), tuple(places))
 
 
+def test_two_slices_close_together_keep_their_places():
+    grid = Geometry((4, 4, 4), (0.5, 0.5, 3.5), slice_positions=(0.0, 5.0, 5.5, 10.5))
+    even = EvenSlices.about(grid, 3.0)
+    assert np.array_equal(even.source[np.floor(even.centres + 0.5).astype(int)], np.arange(4))
+
+
 def test_commensurable_gaps_are_met_exactly():
     places = (0.0, 2.5, 5.0, 10.0, 15.0, 25.0)
     even = EvenSlices.about(Geometry((4, 4, 6), (0.5, 0.5, 5.0), slice_positions=places), 0.5)

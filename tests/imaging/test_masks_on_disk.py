@@ -5,7 +5,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hemaview.errors import ExportError, ScanError
@@ -176,9 +176,10 @@ def test_an_uneven_mask_turned_by_another_program_comes_back(tmp_path):
 
 @settings(max_examples=25)
 @given(st.integers(0, 10_000))
+@example(153)
 def test_masks_on_any_uneven_slices_keep_their_volume_within_a_percent(seed):
     rng = np.random.default_rng(seed)
-    places = np.concatenate([[0.0], np.cumsum(rng.uniform(1.0, 8.0, 11))])
+    places = np.concatenate([[0.0], np.cumsum(rng.uniform(0.7, 8.0, 11))])
     geometry = Geometry((4, 4, 12), (0.5, 0.5, places[-1] / 11), slice_positions=tuple(places))
     array = np.zeros(geometry.shape, dtype=bool)
     first = rng.integers(0, 11)

@@ -11,6 +11,9 @@ from hemaview.imaging.geometry import Geometry
 from hemaview.imaging.volume import LabelMap
 
 _SAME_PLACE_MM = 0.05
+_TOLD_APART = 0.75
+"""Even slices at most this share of a gap apart have one that is nearest to either of its ends."""
+
 _MOST_SLICES = 1000
 _GOOD_VOLUME, _WORST_VOLUME = 0.005, 0.01
 
@@ -65,8 +68,12 @@ def on_grid(array: NDArray[np.bool_], own: Geometry, like: Geometry) -> NDArray[
 
 
 def _fewest(own: Geometry) -> int:
-    """So many even slices are at most half as thick as the thinnest own one."""
-    return int(np.ceil(2 * float(own.slice_steps_mm.sum() / own.slice_steps_mm.min()) - 1e-6))
+    """So many even slices tell apart the two own slices that are nearest to each other."""
+    return int(np.ceil(float(own.slice_steps_mm.sum()) / (_TOLD_APART * _least_gap(own)) - 1e-6))
+
+
+def _least_gap(own: Geometry) -> float:
+    return float(np.diff(own.slice_places_mm).min())
 
 
 def _along_axes(array: NDArray[np.bool_], own: Geometry, like: Geometry) -> tuple[NDArray[np.bool_], Geometry] | None:
@@ -95,7 +102,7 @@ def _along_axes(array: NDArray[np.bool_], own: Geometry, like: Geometry) -> tupl
 def _at_uneven_slices(array: NDArray[np.bool_], own: Geometry, like: Geometry) -> NDArray[np.bool_] | None:
     """The slices of ``array`` at the places of ``like``'s; None where they miss them or are too thick to tell them."""
     columns, rows, depth = like.size
-    if own.size[:2] != (columns, rows) or own.spacing[2] > 0.75 * float(like.slice_steps_mm.min()):
+    if own.size[:2] != (columns, rows) or own.spacing[2] > 1.01 * _TOLD_APART * _least_gap(like):
         return None
     slices = np.arange(depth)
     found = []
