@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import re
 import warnings
 import zlib
@@ -22,9 +23,10 @@ def states(path: Path, spacing: tuple[float, float, float], slices: int) -> bool
 
     Of a DICOM file only the picture's own spacing is looked at, since that of slices comes from several files.
     """
-    start = _start(path)
-    if start is None:
+    data = _unpacked(path)
+    if data is None:
         return None
+    start = data[: 1 << 20]
     found: Iterator[tuple[float, ...]]
     if start[344:348] in (b"n+1\0", b"ni1\0"):
         found = _of_nifti1(start)
@@ -37,7 +39,7 @@ def states(path: Path, spacing: tuple[float, float, float], slices: int) -> bool
     elif b"-attribute" in start[:512]:
         found = _of_afni(start.decode("latin-1"))
     elif start[128:132] == b"DICM" and slices == 1:
-        found = _of_dicom(path)
+        found = _of_dicom(data)
     else:
         return None
     return any(len(s) and np.allclose(spacing[: len(s)], np.abs(s), rtol=_TOLERANCE) for s in found)
@@ -65,12 +67,12 @@ def states_places(folder: Path, corners: np.ndarray) -> bool | None:
     return bool(np.all(distances.min(axis=1) <= _SAME_PLACE_MM))
 
 
-def _start(path: Path) -> bytes | None:
+def _unpacked(path: Path) -> bytes | None:
     data = path.read_bytes()
     if data[:2] != b"\x1f\x8b":
-        return data[: 1 << 20]
+        return data
     try:
-        return gzip.decompress(data)[: 1 << 20]
+        return gzip.decompress(data)
     except (OSError, EOFError, zlib.error):
         return None
 
@@ -108,10 +110,10 @@ def _of_afni(header: str) -> Iterator[tuple[float, ...]]:
         yield tuple(_numbers(found.group(1)))[:3]
 
 
-def _of_dicom(path: Path) -> Iterator[tuple[float, ...]]:
+def _of_dicom(data: bytes) -> Iterator[tuple[float, ...]]:
     """Every pixel spacing at any depth, as (between columns, between rows)."""
     with warnings.catch_warnings(action="ignore"):
-        yield from _pixel_spacings(pydicom.dcmread(path, stop_before_pixels=True, force=True))
+        yield from _pixel_spacings(pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True, force=True))
 
 
 def _pixel_spacings(dataset: pydicom.Dataset) -> Iterator[tuple[float, float]]:
