@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from hemaview.commands import deidentify, demo, list_scans, models, segment, train, window
+from hemaview.commands import deidentify, demo, list_scans, models, prepare, segment, train, window
 from hemaview.commands.exit_codes import ExitCode, exit_code_of
 from hemaview.commands.terminal import say
 from hemaview.crash_report import log_without_data, write_crash_report
@@ -19,6 +19,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "demo": demo.run,
     "segment": segment.run,
     "list": list_scans.run,
+    "prepare": prepare.run,
     "deidentify": deidentify.run,
     "models": models.run,
     "train": train.run,

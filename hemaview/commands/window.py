@@ -15,6 +15,7 @@ _HELP = f"""commands:
   demo        show the sample phantom, segmented; without a screen write hemaview-demo/
   list        list the patients, studies and series of a folder, CD or zip
   segment     segment one scan in one box and write mask, volumes and surface
+  prepare     even out brightness, reduce noise, remove the skull, align with another scan
   deidentify  write DICOM files without what says who the patient is
   models      list, add, download and remove models and adapters
   train       adapt a model to your own scans

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from hemaview.errors import HemaviewError, PromptError
+from hemaview.errors import PromptError
 from hemaview.imaging import Volume
 from hemaview.segmentation import BoxPrompt, CancelToken, EngineInfo, OnSlice, Prompt, Segmentation
 
@@ -119,11 +119,7 @@ METHODS: Mapping[str, Method] = {
 
 
 def classical_engines() -> tuple[ClassicalSegmenter, ...]:
-    """All methods as engines; ``HemaviewError`` when scikit-image is not installed."""
-    try:
-        import skimage  # noqa: F401
-    except ImportError as error:
-        raise HemaviewError("Classical methods need scikit-image; install HEMAVIEW with its eval extra.") from error
+    """All methods as engines."""
     return tuple(ClassicalSegmenter(name, method) for name, method in METHODS.items())
 
 

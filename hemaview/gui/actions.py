@@ -14,7 +14,7 @@ from hemaview.gui.view_state import Tool
 
 SEPARATOR = "-"
 
-NEEDS = ("case", "scan", "measurable", "prompt", "mask", "edited", "review", "carry", "scans", "dicom")
+NEEDS = ("case", "scan", "measurable", "prompt", "mask", "edited", "review", "carry", "scans", "dicom", "prepared")
 """What an action may need: a case, a scan on display, one that may be measured, a box or point, a mask, and so on."""
 LOOKING_TOOLS = (Tool.CROSSHAIR, Tool.WINDOW)
 """Tools that change nothing, so that they suit a scan that can only be looked at."""
@@ -154,6 +154,15 @@ SPECS: tuple[ActionSpec, ...] = (
     ActionSpec("brush_smaller", "Tools", "Smaller brush", ("[",), needs="measurable"),
     ActionSpec("brush_larger", "Tools", "Larger brush", ("]",), needs="measurable"),
     ActionSpec(SEPARATOR, "Tools", ""),
+    ActionSpec(
+        "prepare",
+        "Tools",
+        "Prepare scan…",
+        ("Ctrl+Shift+P",),
+        "prepare",
+        "Even out brightness, reduce noise, remove the skull; volumes are still measured on the scan itself",
+        "scan",
+    ),
     ActionSpec("models", "Tools", "Models and adapters…", ("Ctrl+M",), "models", "Choose which model answers"),
     ActionSpec("adapt", "Tools", "Adapt to my cases…", (), "adapt", "Teach the model with masks you corrected"),
     ActionSpec("fit", "View", "Fit to window", ("R",), "fit", "Show the whole head in every view", "scan"),
@@ -170,6 +179,16 @@ SPECS: tuple[ActionSpec, ...] = (
     ActionSpec("window_auto", "View", "Automatic window", ("0",), "window", needs="scan"),
     ActionSpec("radiological", "View", "Radiological orientation", (), "", "Patient's right on the left", "scan", True),
     ActionSpec("smooth", "View", "Smooth pixels", (), "", "Interpolate for display only", "scan", True),
+    ActionSpec(
+        "show_prepared",
+        "View",
+        "Show the prepared scan",
+        ("Alt+P",),
+        "prepare",
+        "Switch between the scan as it is and the prepared one",
+        "prepared",
+        True,
+    ),
     ActionSpec(SEPARATOR, "View", ""),
     ActionSpec("side_panel", "View", "Side panel", ("F9",), checkable=True),
     ActionSpec("full_screen", "View", "Full screen", ("F11",), checkable=True),

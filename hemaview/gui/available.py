@@ -25,5 +25,6 @@ def available(case: Case | None, state: ViewState) -> set[str]:
         "carry": bool(mask_sources(case)),
         "scans": len(case.scans) > 1,
         "dicom": is_dicom(scan),
+        "prepared": on_display and scan is not None and scan.prepared is not None,
     }
     return {name for name, is_there in there.items() if is_there}

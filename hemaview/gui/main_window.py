@@ -36,6 +36,7 @@ from hemaview.gui.look_only import LookOnlyBanner, look_only_text
 from hemaview.gui.message_bar import MessageBar
 from hemaview.gui.model_dialogs import ModelDialogs
 from hemaview.gui.names_choice import keep_names_choice, read_names_choice
+from hemaview.gui.prepare_actions import PrepareActions
 from hemaview.gui.prompt_actions import PromptActions
 from hemaview.gui.scan_actions import ScanActions
 from hemaview.gui.scans_panel import ScansPanel
@@ -78,6 +79,7 @@ class MainWindow(QMainWindow):
         self.browsing = Browsing(self, self.workflow, self._files)
         self.models = ModelDialogs(self, self.workflow)
         self.actions_table = Actions(self)
+        self.preparing = PrepareActions(self, self.workflow, self.actions_table)
         self.grid = ViewerGrid(self.state, self)
         self.start_page = StartPage(self, with_names=read_names_choice(case_root))
         self.scans = ScansPanel(self)
@@ -188,6 +190,7 @@ class MainWindow(QMainWindow):
             return
         self.hide()
         self.models.close()
+        self.preparing.close()
         self.browsing.close()
         self.workflow.close()
         self.grid.space.close_scene()
@@ -238,6 +241,8 @@ class MainWindow(QMainWindow):
         self.state.overlay_changed.connect(self._follow_looks)
         self.state.display_changed.connect(self._follow_looks)
         self.state.review_changed.connect(self._follow_case)
+        self.state.picture_changed.connect(self.preparing.follow)
+        self.state.volume_changed.connect(self.preparing.follow)
 
         state = self.state
         handlers: dict[str, Any] = {
@@ -278,7 +283,7 @@ class MainWindow(QMainWindow):
         for tool, action_id in TOOL_ACTIONS.items():
             handlers[action_id] = lambda tool=tool: state.set_tool(tool)
         scans, deidentifying = ScanActions(self, self.scans, flow), Deidentifying(self, flow)
-        for part in (self.prompting, self._presets, self.models, scans, deidentifying):
+        for part in (self.prompting, self._presets, self.models, self.preparing, scans, deidentifying):
             handlers |= part.handlers()
         table.connect(handlers)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 ONLY_OUTSIDE = "Points outside say where the haematoma is not; place one inside it or draw a box."
 NOTHING_TO_FOLLOW = "No slice was drawn by hand yet; correct one with brush or eraser, then the others can follow."
 NO_PROMPT_TO_FOLLOW = "Draw a box round the haematoma first; then the other slices can follow your corrections."
+NOT_PREPARED = "The model is to see the prepared scan, which is not ready; wait for it or choose Tools, Prepare scan."
 NEW_BOX = "Draw box"
 FOLLOW = "Follow corrections"
 
@@ -74,6 +75,9 @@ class PromptFlow(QObject):
     def _ask(self, scan: ScanEntry, *, keep_edits: bool = True, text: str = "") -> None:
         case = self._flow.case
         assert case is not None
+        if scan.model_input is None:
+            self._flow.message.emit("warning", NOT_PREPARED)
+            return
         kept = case.edited_slices if keep_edits else ()
         edited = case.edited
         self.step_text = text or "Segment"

@@ -78,7 +78,7 @@ class SegmentationRun(QObject):
 
     def start(self, scan: ScanEntry, prompt: Prompt) -> None:
         """Segment what ``prompt`` shows in the scan on display; a run under way is dropped."""
-        if scan.volume is None:
+        if scan.model_input is None:
             return
         self.cancel()
         self._number += 1
@@ -88,7 +88,7 @@ class SegmentationRun(QObject):
         self.running = True
         self._state.begin_preview()
         self.progressed.emit(True, 0, 0)
-        self.worker.submit(InferenceRequest(self._number, scan.volume, prompt, self._focus(prompt)))
+        self.worker.submit(InferenceRequest(self._number, scan.model_input, prompt, self._focus(prompt)))
 
     def use_engine(self, loader: EngineLoader) -> None:
         """Load another engine; a run under way is dropped. ``engine_changed`` tells how it ended."""

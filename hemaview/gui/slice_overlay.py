@@ -105,6 +105,6 @@ def _paint_texts(painter: QPainter, state: ViewState, volume: Volume, scene: Sce
     if not small:
         paint_bottom_text(painter, window_text(state.window, hounsfield=volume.is_hounsfield), scene.probe, height)
     neurological = not state.radiological and view.plane is not Plane.SAGITTAL
-    words = ("neurological: left on the left" if neurological else "", state.mask_note)
+    words = ("neurological: left on the left" if neurological else "", state.picture_note, state.mask_note)
     if any(words):
         paint_warning(painter, " · ".join(filter(None, words)), width)

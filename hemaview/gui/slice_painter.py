@@ -183,8 +183,8 @@ class SliceLayers:
         self, painter: QPainter, state: ViewState, view: PlaneView, index: int, transform: ViewTransform
     ) -> None:
         if self._scan_stale or self._scan is None:
-            assert state.volume is not None
-            picture = view.extract(state.volume.array, index, smooth=state.smooth)
+            assert state.picture is not None
+            picture = view.extract(state.picture.array, index, smooth=state.smooth)
             pixels = grey_rgb32(picture, state.window)
             self._scan = _Raster.of(pixels, QImage.Format.Format_RGB32)
             self._scan_stale = False

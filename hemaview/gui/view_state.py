@@ -50,6 +50,7 @@ class ViewState(QObject):
     """
 
     volume_changed = Signal()
+    picture_changed = Signal()
     cursor_changed = Signal()
     window_changed = Signal()
     overlay_changed = Signal()
@@ -66,6 +67,7 @@ class ViewState(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._volume: Volume | None = None
+        self._picture: Volume | None = None
         self._content: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
         self._value_range = (0.0, 1.0)
         self._views: dict[tuple[Plane, bool], PlaneView] = {}
@@ -110,7 +112,7 @@ class ViewState(QObject):
         """
         if volume is self._volume:
             return
-        self._volume = volume
+        self._volume = self._picture = volume
         self._views.clear()
         self._mask = self._mask_bounds = self._preview = self._preview_slices = None
         self._stroke = self._tada = self._review = None
@@ -132,6 +134,29 @@ class ViewState(QObject):
         for signal in (self.preview_changed, self.stroke_changed, self.prompt_changed, self.tada_changed):
             signal.emit()
         self.review_changed.emit()
+
+    @property
+    def picture(self) -> Volume | None:
+        """Whose greys the viewers show: the scan's, or those of the scan prepared for the eye, on the same grid."""
+        return self._picture
+
+    @property
+    def picture_note(self) -> str:
+        """Which steps changed the greys on display; empty for the scan's own."""
+        steps = self._picture.prepared if self._picture is not None else ()
+        return f"prepared: {', '.join(steps)}" if steps else ""
+
+    def set_picture(self, picture: Volume | None) -> None:
+        """Show other greys of the same scan, or with None its own; the window becomes theirs, all else stays."""
+        shown = self._volume if picture is None else picture
+        if shown is self._picture or shown is None:
+            return
+        self._picture = shown
+        looks = scan_looks(shown)
+        self._value_range = looks.value_range
+        self._window = looks.window
+        self.picture_changed.emit()
+        self.window_changed.emit()
 
     def _place_cursor(self, geometry: Geometry, place: NDArray[np.float64] | None) -> None:
         index = np.full(3, -1.0) if place is None else geometry.lps_to_index(place)

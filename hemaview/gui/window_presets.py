@@ -22,6 +22,7 @@ class WindowPresets(QObject):
         self._state, self._actions, self._tools = state, actions, tools
         self._presets: tuple[WindowPreset, ...] = ()
         state.volume_changed.connect(self._follow_volume)
+        state.picture_changed.connect(self._follow_volume)
         state.window_changed.connect(self._follow_window)
 
     def handlers(self) -> dict[str, Callable[[], None]]:
@@ -32,7 +33,7 @@ class WindowPresets(QObject):
         return found
 
     def _follow_volume(self) -> None:
-        volume = self._state.volume
+        volume = self._state.picture
         self._presets = (
             presets(hounsfield=volume.is_hounsfield, auto=scan_looks(volume).window) if volume is not None else ()
         )
@@ -57,5 +58,5 @@ class WindowPresets(QObject):
             self._state.set_window(preset.window)
 
     def _use_automatic(self) -> None:
-        if self._state.volume is not None:
-            self._state.set_window(scan_looks(self._state.volume).window)
+        if self._state.picture is not None:
+            self._state.set_window(scan_looks(self._state.picture).window)

@@ -20,6 +20,7 @@ from hemaview.errors import HemaviewError
 from hemaview.gui.derivation import Derivation
 from hemaview.gui.engine_choice import EngineChoice, EngineSource, keep_choice, read_choice
 from hemaview.gui.opening import Opening
+from hemaview.gui.preparing import Preparing
 from hemaview.gui.prompt_flow import PromptFlow
 from hemaview.gui.scan_memory import ScanMemory
 from hemaview.gui.segmentation_run import SegmentationRun
@@ -85,6 +86,7 @@ class Workflow(QObject):
         self.segmentation = SegmentationRun(partial(engine_source, self.engine_choice), state, self, fallback=bundled)
         self.prompts = PromptFlow(self)
         self.opening = Opening(self)
+        self.preparing = Preparing(self)
         self.segmentation.finished.connect(self._on_segmented)
         self.segmentation.failed.connect(self._on_failed)
         self.segmentation.engine_changed.connect(self._on_engine)
@@ -286,6 +288,8 @@ class Workflow(QObject):
             if not stays:
                 self._go_to_mask(case)
         if scan.volume is not None:
+            self.state.set_picture(scan.picture)
+            self.preparing.carry_out(scan)
             self.show_mask()
             self.state.set_prompt(case.prompt)
             self._review()

@@ -25,7 +25,7 @@ def test_help_and_version_load_nothing_heavy():
     assert ran.stdout.startswith("HEMAVIEW ")
 
 
-@pytest.mark.parametrize("command", [[], ["segment"], ["list"], ["deidentify"], ["demo"], ["models"]])
+@pytest.mark.parametrize("command", [[], ["segment"], ["list"], ["deidentify"], ["prepare"], ["demo"], ["models"]])
 def test_every_help_names_the_exit_codes(run, command):
     ran = run(*command, "--help")
     assert ran.code == 0

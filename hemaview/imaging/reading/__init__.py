@@ -9,7 +9,7 @@ from __future__ import annotations
 from hemaview.imaging.reading.masks import read_label_map
 from hemaview.imaging.reading.scans import list_series, read_scan
 from hemaview.imaging.reading.summary import SeriesSummary, StudyKey, Verdict
-from hemaview.imaging.reading.writing import write_label_map
+from hemaview.imaging.reading.writing import write_label_map, write_volume
 
 __all__ = [
     "SeriesSummary",
@@ -19,4 +19,5 @@ __all__ = [
     "read_label_map",
     "read_scan",
     "write_label_map",
+    "write_volume",
 ]
