@@ -10,12 +10,13 @@ from PySide6.QtCore import QObject, QTimer
 from PySide6.QtWidgets import QWidget
 
 from hemaview.gui.file_dialogs import FileDialogs
+from hemaview.gui.scan_reading import Found
 from hemaview.gui.workflow import Workflow
 
 if TYPE_CHECKING:
     # The browser loads the readers' libraries; it comes with the first folder, not with the window.
     from hemaview.gui.import_browser import ImportBrowser
-    from hemaview.imaging.catalogue import Catalogue, SeriesItem
+    from hemaview.imaging.catalogue import SeriesItem
 
 _PATIENCE_MS = 600
 
@@ -63,13 +64,13 @@ class Browsing(QObject):
 
     def show_again(self) -> None:
         """Show what was found last, or ask where to look."""
-        catalogue = self._flow.opening.catalogue
-        if catalogue is None:
+        found = self._flow.opening.found
+        if found is None or found.catalogue is None:
             self._adding = False
             self.browser.show_empty()
             self.browser.open()
         else:
-            self._on_choice(catalogue, False)
+            self._on_choice(found, False)
 
     def close(self) -> None:
         """Stop what the browser reads; called before the window goes."""
@@ -107,13 +108,16 @@ class Browsing(QObject):
         self.browser.show_search(self._where)
         self.browser.open()
 
-    def _on_choice(self, catalogue: Catalogue, add: bool) -> None:
+    def _on_choice(self, found: Found, add: bool) -> None:
+        if found.catalogue is None:
+            return
         self._end_search()
         self._adding = add
         case = self._flow.case
-        scans = case.scans if case is not None else ()
-        patients = {scan.volume.study.patient for scan in scans if scan.volume is not None}
-        self.browser.show_catalogue(catalogue, case_patients=patients if case is not None else None, prefer_add=add)
+        patients = None
+        if case is not None:
+            patients = {scan.volume.study.patient for scan in case.scans if scan.volume is not None}
+        self.browser.show_catalogue(found.catalogue, found.paths, case_patients=patients, prefer_add=add)
         self.browser.open()
 
     def _on_ended(self, sentence: str) -> None:

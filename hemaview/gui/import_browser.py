@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 
 from hemaview.gui.cards import WrappedLabel
 from hemaview.gui.icons import icon
-from hemaview.gui.import_choice import another_patient, likely_best, offer
+from hemaview.gui.import_choice import another_patient, likely_wanted, offer
 from hemaview.gui.import_details import ImportDetails
 from hemaview.gui.import_pages import EmptyPage, ScanningPage
 from hemaview.gui.import_tree import ITEM, ImportFilter, ImportModel
@@ -122,9 +122,14 @@ class ImportBrowser(QDialog):
         self._pages.setCurrentWidget(self.scanning)
 
     def show_catalogue(
-        self, catalogue: Catalogue, *, case_patients: Collection[str] | None = None, prefer_add: bool = False
+        self,
+        catalogue: Catalogue,
+        paths: Sequence[Path] = (),
+        *,
+        case_patients: Collection[str] | None = None,
+        prefer_add: bool = False,
     ) -> None:
-        """Show what was found, the likely best series chosen.
+        """Show what was found below ``paths``, the likely wanted series chosen.
 
         ``case_patients``: the digests of the open case's patient, as far as its files name one, None without a case;
         ``prefer_add`` lets Enter and double click add to that case.
@@ -141,7 +146,7 @@ class ImportBrowser(QDialog):
         self._follow_preference()
         self._pages.setCurrentWidget(self._browse)
         self._follow_names()
-        self._choose(likely_best(catalogue))
+        self._choose(likely_wanted(catalogue, paths))
         self.tree.setFocus()
 
     def _forget(self) -> None:
@@ -237,11 +242,9 @@ class ImportBrowser(QDialog):
 
     # Following
 
-    def _choose(self, item: SeriesItem | None) -> None:
-        if item is None:
-            self._follow_selection()
-            return
-        self.tree.choose(self.filter.mapFromSource(self._model.series_index(item)))
+    def _choose(self, items: Sequence[SeriesItem]) -> None:
+        self.tree.choose([self.filter.mapFromSource(self._model.series_index(item)) for item in items])
+        self._follow_selection()
 
     def _on_filter(self) -> None:
         kept = self.selected
@@ -251,7 +254,7 @@ class ImportBrowser(QDialog):
         shown = list(self.filter.shown())
         self._hidden = sum(1 for _ in self._catalogue) - len(shown)
         if shown and not any(item in shown for item in kept):
-            self._choose(shown[0])
+            self._choose(shown[:1])
         self._follow_selection()
 
     def _follow_selection(self) -> None:

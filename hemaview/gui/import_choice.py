@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from hemaview.imaging.catalogue import Catalogue, SeriesItem
 from hemaview.imaging.reading import Verdict
@@ -37,6 +38,20 @@ def opens_at_once(catalogue: Catalogue) -> SeriesItem | None:
 def likely_best(catalogue: Catalogue) -> SeriesItem | None:
     """The series that most likely shows the haematoma: measurable, several slices, a sequence made for it, large."""
     return min(catalogue, key=_rank, default=None)
+
+
+def likely_wanted(catalogue: Catalogue, paths: Sequence[Path]) -> tuple[SeriesItem, ...]:
+    """The series to begin with: the best one, or those of several ``paths`` that leave no choice in any of them.
+
+    Whoever drops the folder of the T1 and that of the FLAIR wants both.
+    """
+    each = [[item for item in catalogue if item.summary.measurable and item.path.is_relative_to(p)] for p in paths]
+    if len(each) > 1 and all(len(found) == 1 for found in each):
+        together = tuple(dict.fromkeys(found[0] for found in each))
+        if not offer(together).problem:
+            return together
+    best = likely_best(catalogue)
+    return () if best is None else (best,)
 
 
 def _rank(item: SeriesItem) -> tuple[int, bool, int, int]:

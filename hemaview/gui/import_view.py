@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QPainter, QPen, QResizeEvent
 from PySide6.QtWidgets import (
@@ -67,11 +69,13 @@ class SeriesTree(QTreeView):
         items = (index.data(ITEM) for index in indexes)
         return tuple(item for item in items if isinstance(item, SeriesItem))
 
-    def choose(self, index: QModelIndex) -> None:
-        """Select one row and bring it into view with what belongs to it."""
-        flags = QItemSelectionModel.SelectionFlag.ClearAndSelect | QItemSelectionModel.SelectionFlag.Rows
-        self.selectionModel().setCurrentIndex(index, flags)
-        self.scrollTo(index, QAbstractItemView.ScrollHint.PositionAtCenter)
+    def choose(self, indexes: Sequence[QModelIndex]) -> None:
+        """Select these rows and no other, and bring the first into view with what belongs to it."""
+        flag = QItemSelectionModel.SelectionFlag
+        self.clearSelection()
+        for index in reversed(indexes):
+            self.selectionModel().setCurrentIndex(index, flag.Select | flag.Rows)
+            self.scrollTo(index, QAbstractItemView.ScrollHint.PositionAtCenter)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Show as many columns as there is room for beside the names of the series."""

@@ -19,7 +19,7 @@ from hemaview.gui.task_thread import Report, Task
 
 if TYPE_CHECKING:
     from hemaview.gui.workflow import Workflow
-    from hemaview.imaging.catalogue import Catalogue, SeriesItem
+    from hemaview.imaging.catalogue import SeriesItem
 
 CASE_JOURNAL = "journal.jsonl"
 
@@ -28,7 +28,7 @@ class Opening(QObject):
     """The part of the workflow that opens; what is opened last is what the user sees.
 
     While a place is looked through for scans, ``counted(where, files looked at, files in all)`` tells how far that is.
-    ``choice_found(Catalogue, add)`` asks which of several series are wanted; ``ended(sentence)`` follows whatever else
+    ``choice_found(Found, add)`` asks which of several series are wanted; ``ended(sentence)`` follows whatever else
     came of it, with what went wrong or nothing.
     """
 
@@ -39,7 +39,7 @@ class Opening(QObject):
     def __init__(self, workflow: Workflow) -> None:
         super().__init__(workflow)
         self._flow = workflow
-        self.catalogue: Catalogue | None = None
+        self.found: Found | None = None
 
     def open_paths(self, paths: Sequence[Path], *, add: bool = False, then: Callable[[], None] | None = None) -> None:
         """Open scans as a new case, or add them to the open one; a case folder is reopened.
@@ -55,9 +55,9 @@ class Opening(QObject):
         where = paths[0].name or str(paths[0]) if len(paths) == 1 else f"{len(paths)} files"
 
         def opened(found: Found) -> None:
-            self.catalogue = found.catalogue
+            self.found = found
             if found.scans is None:
-                self.choice_found.emit(found.catalogue, add)
+                self.choice_found.emit(found, add)
                 return
             self.ended.emit("")
             if self._take_scans(found.scans, add=add, hint=found.others_hint) and then is not None:

@@ -57,10 +57,11 @@ class ScansRead:
 
 @dataclass(frozen=True)
 class Found:
-    """Scans that left nothing to choose, or None and the catalogue to choose from."""
+    """Scans that left nothing to choose, or None and the catalogue of ``paths`` to choose from."""
 
     scans: ScansRead | None
     catalogue: Catalogue | None = None
+    paths: tuple[Path, ...] = ()
 
     @property
     def others_hint(self) -> str:
@@ -92,9 +93,9 @@ def find_scans(paths: Sequence[Path], report: Report, counted: Counted) -> Found
     catalogue = look_through(paths, count)
     only = opens_at_once(catalogue)
     if only is None:
-        return Found(None, catalogue)
+        return Found(None, catalogue, tuple(paths))
     scans = read_scans([Wanted.of(only)], lambda part: report(_LOOKING_SHARE + (1 - _LOOKING_SHARE) * part))
-    return Found(scans, catalogue)
+    return Found(scans, catalogue, tuple(paths))
 
 
 def read_scans(wanted: Sequence[Wanted], report: Report) -> ScansRead:

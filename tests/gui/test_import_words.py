@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hemaview.gui.import_choice import likely_best, offer, opens_at_once
+from hemaview.gui.import_choice import likely_best, likely_wanted, offer, opens_at_once
 from hemaview.gui.import_words import (
     contents_text,
     day_text,
@@ -58,6 +58,19 @@ def test_the_best_series_is_measurable_has_slices_and_shows_blood():
     assert likely_best(catalogue(scout, single)) is single
     assert likely_best(catalogue(scout)) is scout
     assert likely_best(Catalogue()) is None
+
+
+def test_folders_that_leave_no_choice_are_wanted_together():
+    def below(folder, number, **more):
+        return dataclasses.replace(series(number, **more), path=Path("/cd") / folder)
+
+    t1, flair, scout = below("t1", 1), below("flair", 2), below("flair", 3, verdict=Verdict.VIEWABLE)
+    folders = [Path("/cd/t1"), Path("/cd/flair")]
+    assert likely_wanted(catalogue(t1, flair, scout), folders) == (t1, flair)
+    assert likely_wanted(catalogue(t1, flair, scout), [Path("/cd")]) == (likely_best(catalogue(t1, flair)),)
+    assert len(likely_wanted(catalogue(t1, flair, below("flair", 4)), folders)) == 1
+    assert len(likely_wanted(catalogue(t1, below("flair", 2, patient="p2")), folders)) == 1
+    assert likely_wanted(Catalogue(), folders) == ()
 
 
 def test_what_may_be_opened_together():

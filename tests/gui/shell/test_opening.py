@@ -44,7 +44,7 @@ def test_a_series_of_another_patient_does_not_join_the_case(chooser):
     window = chooser.window
     chooser.double_click(2)
     assert window.settle(60)
-    window.workflow.opening.choice_found.emit(window.workflow.opening.catalogue, True)
+    window.workflow.opening.choice_found.emit(window.workflow.opening.found, True)
     assert window.settle(30)
     chooser.click(5)
     assert not chooser.browser.add_button.isEnabled()
@@ -136,8 +136,19 @@ def test_many_dropped_files_are_browsed_too(open_window, cd):
     QApplication.sendEvent(window, QDropEvent(QPointF(window.rect().center()), *arguments))
     assert window.settle(60)
     assert sorted(Chooser(window).shown) == sorted(
-        item.summary.label for item in window.workflow.opening.catalogue if item.summary.modality != "SR"
+        item.summary.label for item in window.workflow.opening.found.catalogue if item.summary.modality != "SR"
     )
+
+
+def test_two_folders_with_a_series_each_are_both_chosen(open_window, cd):
+    window = open_window().window
+    window.open_files([cd / "A" / "S4", cd / "A" / "S3"])
+    assert window.settle(60)
+    browser = window.browsing.browser
+    assert browser.open_button.text() == "Open 2 scans as one case"
+    QTest.keyClick(browser.tree, Qt.Key.Key_Return)
+    assert window.settle(60)
+    assert len(window.case.scans) == 2
 
 
 def test_one_file_of_a_series_opens_its_series(open_window, cd):
