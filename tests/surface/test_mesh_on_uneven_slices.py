@@ -73,6 +73,16 @@ def test_the_bare_voxel_surface_has_corners_half_way_between_slices(name):
     assert [mesh.points[:, 2].min(), mesh.points[:, 2].max()] == pytest.approx(halves, abs=0.15)
 
 
+def test_a_step_between_two_close_slices_does_not_bulge():
+    # The patient moved by 3 mm between two stacks that meet: the surface may not swing out beside the step.
+    places = np.concatenate([np.arange(-42, 1, 5.0), np.arange(0.3, 41, 5.0)])
+    geometry = grid(places, np.eye(3), pixel=0.5)
+    near, far = ball(geometry, 15.0).array, ball(geometry, 15.0, (3.0, 0.0, 0.0)).array
+    array = np.where((places > 0.1)[:, None, None], far, near)
+    mesh = mesh_from_mask(LabelMap(array, geometry))
+    assert mesh.size_mm[0] < 33.5
+
+
 def test_the_largest_interval_is_named():
     mask = ball(grid(PLACES["thin base"], np.eye(3)), 15.0)
     assert any("up to 5.0 mm apart" in line for line in check_printability(mesh_from_mask(mask), mask).warnings)
