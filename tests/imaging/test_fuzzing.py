@@ -10,9 +10,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydicom.uid import RLELossless
 
 from hemaview.errors import HemaviewError
 from hemaview.imaging.reading import read_scan
@@ -134,6 +136,19 @@ def test_a_header_that_claims_too_much_takes_no_memory(whole_file, name, packed)
     trial = try_reading(path, Limits(seconds=10, memory=1024))
     assert trial.end is End.REFUSED, trial.text
     assert trial.memory < 100
+
+
+@needs_fork
+def test_a_number_of_frames_that_no_file_holds_takes_no_memory(whole_file):
+    path = whole_file("s.dcm")
+    dataset = pydicom.dcmread(path)
+    dataset.compress(RLELossless)
+    dataset.NumberOfFrames = 100_000
+    dataset.save_as(path)
+    trial = try_reading(path, Limits(memory=1024))
+    assert trial.end is End.REFUSED
+    assert "100000 frames" in trial.text
+    assert trial.memory < 20
 
 
 def test_the_text_of_a_damaged_element_reaches_no_sentence(whole_file):

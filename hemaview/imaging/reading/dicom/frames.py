@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,10 +11,14 @@ from pydicom.dataset import Dataset
 from hemaview.imaging.reading.dicom.enhanced import ENHANCED_TAGS, enhanced_frames
 from hemaview.imaging.reading.dicom.header import Instance, read_dataset
 from hemaview.imaging.reading.dicom.mosaic import mosaic_tiles
-from hemaview.imaging.reading.files import incomplete
+from hemaview.imaging.reading.files import MAX_DEFLATE_RATIO, incomplete
 
 _MAX_FRAMES = 100_000
 """Ten times the longest perfusion or functional series; a header that claims more is damaged."""
+
+
+_SMALLEST_ITEM_BYTES = 8
+"""What the wrapping of a compressed frame takes by itself."""
 
 
 class NotAPicture(Exception):  # noqa: N818 - carries the reason to the caller, never to the user
@@ -39,14 +44,20 @@ def pictures(instance: Instance) -> tuple[Instance, ...]:
     return described
 
 
+def _frames_held(instance: Instance) -> int:
+    """The most frames there can be in the bytes of the pixels, or of the file where they are compressed."""
+    if instance.pixel_length is not None:
+        return instance.pixel_length // instance.frame_bytes if instance.frame_bytes else _MAX_FRAMES
+    with instance.source.open() as stream:
+        size = stream.seek(0, io.SEEK_END)
+    if instance.is_deflated:
+        return size * MAX_DEFLATE_RATIO // max(instance.frame_bytes, 1)
+    return size // _SMALLEST_ITEM_BYTES
+
+
 def _check_frames_fit(instance: Instance) -> None:
     """Refuse a number of frames that the file cannot hold."""
-    held = (
-        instance.pixel_length // instance.frame_bytes
-        if instance.pixel_length is not None and instance.frame_bytes
-        else _MAX_FRAMES
-    )
-    if instance.has_pixels and instance.frames > min(held, _MAX_FRAMES):
+    if instance.has_pixels and instance.frames > min(_frames_held(instance), _MAX_FRAMES):
         raise NotAPicture(f"it says it holds {instance.frames} frames, but its pixels end before the last of them")
 
 
