@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QEventLoop, QTimer
+from PySide6.QtCore import QTimer
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QShowEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -41,6 +41,7 @@ from hemaview.gui.prompt_actions import PromptActions
 from hemaview.gui.scan_actions import ScanActions
 from hemaview.gui.scans_panel import ScansPanel
 from hemaview.gui.session import interrupted_cases
+from hemaview.gui.settling import wait_until_settled
 from hemaview.gui.side_panel import SidePanel
 from hemaview.gui.start_page import StartPage
 from hemaview.gui.status_line import StatusLine
@@ -147,23 +148,7 @@ class MainWindow(QMainWindow):
 
     def settle(self, timeout_s: float = 120.0) -> bool:
         """Let the window work until it is settled or the time is up; returns whether it is settled."""
-        loop = QEventLoop()
-        timer = QTimer()
-        timer.setInterval(20)
-        calm = 0
-
-        def look() -> None:
-            nonlocal calm
-            calm = calm + 1 if self.is_settled else 0
-            if calm >= 5:
-                loop.quit()
-
-        timer.timeout.connect(look)
-        timer.start()
-        QTimer.singleShot(round(timeout_s * 1000), loop.quit)
-        loop.exec()
-        timer.stop()
-        return self.is_settled
+        return wait_until_settled(lambda: self.is_settled, timeout_s)
 
     def grab_to(self, path: Path) -> None:
         """Save a picture of the window; ``ExportError`` when it cannot be written."""
