@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.uid import UID
 
 from hemaview.errors import ScanError
 from hemaview.imaging.reading.dicom.copies import check_copies
@@ -171,6 +172,8 @@ def _is_stray(other: Series, chosen: Series) -> bool:
     one, first = other.instances[0], chosen.instances[0]
     if other.summary.measurable or len(other.instances) >= len(chosen.instances):
         return False
+    if other.stack is None and not UID(one.series_uid).is_valid:
+        return True  # whatever it was: the damage reaches into what says which series it is of
     is_of_it = one.series_uid in ("", first.series_uid) or one.series_number == first.series_number
     is_unclear = kind_of(one) in (Kind.SCAN, Kind.NOTHING) or uid_name(one.sop_class) is None
     return is_of_it and is_unclear and one.modality in ("", first.modality)
