@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from hemaview.gui.cards import WrappedLabel
+from hemaview.gui.cards import WrappedLabel, restyle
 from hemaview.gui.icons import icon
 from hemaview.gui.import_choice import another_patient, likely_wanted, offer
 from hemaview.gui.import_details import ImportDetails
@@ -273,16 +273,12 @@ class ImportBrowser(QDialog):
         self.add_button.setEnabled(self._case_patients is not None and not made.problem and not wrong_case)
         warning = made.problem or made.caution or wrong_case
         self._say.setText(warning or (f"{count_text(self._hidden, 'series')} hidden" if self._hidden else ""))
-        self._say.setProperty("kind", "warning" if warning else "muted")
-        self._say.style().unpolish(self._say)
-        self._say.style().polish(self._say)
+        restyle(self._say, "kind", "warning" if warning else "muted")
 
     def _follow_preference(self) -> None:
         self.add_button.setVisible(self._case_patients is not None)
         for button, first in ((self.add_button, self._prefer_add), (self.open_button, not self._prefer_add)):
-            button.setProperty("kind", "primary" if first else "")
-            button.style().unpolish(button)
-            button.style().polish(button)
+            restyle(button, "kind", "primary" if first else "")
 
     def _follow_names(self) -> None:
         for patient in self._catalogue.patients:

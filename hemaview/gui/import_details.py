@@ -8,7 +8,7 @@ from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
-from hemaview.gui.cards import ElidedLabel, FactTable, WrappedLabel, label, rule
+from hemaview.gui.cards import ElidedLabel, FactTable, WrappedLabel, label, restyle, rule
 from hemaview.gui.icons import pixmap
 from hemaview.gui.import_words import VERDICTS, listed, series_facts, verdict_sentence
 from hemaview.gui.theme import COLOURS, GAP, MARGIN
@@ -148,9 +148,7 @@ class ImportDetails(QScrollArea):
         look = VERDICTS[summary.verdict]
         self._title.setText(summary.label)
         self._word.setText(look.word)
-        self._word.setProperty("tone", look.tone)
-        self._word.style().unpolish(self._word)
-        self._word.style().polish(self._word)
+        restyle(self._word, "tone", look.tone)
         self._icon.setPixmap(pixmap(look.icon, 16, getattr(COLOURS, look.tone)))
         self._verdict.setText(verdict_sentence(summary))
         self._facts.set_facts(series_facts(item))
