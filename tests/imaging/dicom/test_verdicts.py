@@ -6,7 +6,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.encaps import encapsulate
-from pydicom.uid import (
+from pydicom.uid import (, UltrasoundImageStorage
     BasicTextSRStorage,
     DigitalXRayImageStorageForPresentation,
     RLELossless,
@@ -152,8 +152,10 @@ def test_a_damaged_member_is_left_out_and_named(dicom_series, ct_values, spoil):
         lambda d: d.__setattr__("SOPClassUID", "1.2.840.10008.5.1.4.1.1.9999"),
         lambda d: (d.__delattr__("SeriesInstanceUID"), d.__delattr__("PixelData")),
         lambda d: (d.__setattr__("SeriesInstanceUID", "1.2.77"), d.__setattr__("BitsAllocated", 12)),
+        lambda d: (d.__setattr__("SeriesInstanceUID", "1.2.77"), [d.__delattr__(n) for n in ("SeriesNumber", "PixelData")]),
+        lambda d: d.__setattr__("SOPClassUID", UltrasoundImageStorage),
     ],
-    ids=["no picture", "unknown class", "no series", "another series"],
+    ids=["no picture", "unknown class", "no series", "another series", "no number", "another class"],
 )
 def test_a_slice_too_damaged_to_join_its_stack_is_named(dicom_series, ct_values, spoil):
     """The last slice: without it the stack has no gap that would tell."""

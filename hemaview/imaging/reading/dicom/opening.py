@@ -172,8 +172,10 @@ def _is_stray(other: Series, chosen: Series) -> bool:
     one, first = other.instances[0], chosen.instances[0]
     if other.summary.measurable or len(other.instances) >= len(chosen.instances):
         return False
-    if other.stack is None and not UID(one.series_uid).is_valid:
+    if other.stack is None and (not UID(one.series_uid).is_valid or one.series_number is None):
         return True  # whatever it was: the damage reaches into what says which series it is of
+    if kind_of(one) is Kind.OTHER and one.series_uid == first.series_uid:
+        return (one.rows, one.columns) == (first.rows, first.columns)
     is_of_it = one.series_uid in ("", first.series_uid) or one.series_number == first.series_number
     is_unclear = kind_of(one) in (Kind.SCAN, Kind.NOTHING) or uid_name(one.sop_class) is None
     return is_of_it and is_unclear and one.modality in ("", first.modality)
