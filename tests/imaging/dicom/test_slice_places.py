@@ -81,6 +81,37 @@ def test_a_missing_slice_is_said_and_its_place_kept(dicom_series, ct_values):
     assert _slabs_ml(volume.geometry) == pytest.approx(0.4 * np.array((5, 5, 7.5, 7.5, 5, 5)) / 1000)
 
 
+def test_a_run_of_wider_gaps_is_a_spacing_and_lacks_no_slice(dicom_series, ct_values):
+    volume = read_scan(dicom_series(ct_values, edit=_at((0, 2.5, 5, 10, 15, 20.0))))
+    assert volume.geometry.slice_positions == pytest.approx((0, 2.5, 5, 10, 15, 20))
+    assert volume.notes == (
+        "Slices are unevenly spaced: 2.5 mm from slice 1 to 3 and 5 mm from slice 3 to 6; volumes use the true "
+        "distances.",
+    )
+
+
+@pytest.mark.parametrize(("decimals", "step"), [(1, 0.7), (1, 0.4), (2, 0.5)])
+def test_oblique_positions_rounded_by_the_workstation_can_be_measured(dicom_series, decimals, step):
+    """Reformats of some workstations say positions to 0.1 mm, up to 0.1 mm beside the line they lie on."""
+    values = np.random.default_rng(4).integers(-1000, 1000, (60, 5, 6)).astype(np.int16)
+    pitch, yaw = np.radians(11.3), np.radians(-7.7)
+    row = np.array((np.cos(yaw), np.sin(yaw), 0.0))
+    column = np.array((-np.sin(yaw) * np.cos(pitch), np.cos(yaw) * np.cos(pitch), np.sin(pitch)))
+    along = step * np.cross(row, column)
+
+    def rounded(dataset, k):
+        place = np.array((-100.0, -80.0, 20.0)) + k * along
+        dataset.ImagePositionPatient = [f"{v:.{decimals}f}" for v in place]
+        dataset.ImageOrientationPatient = [f"{v:.3f}" for v in (*row, *column)]
+
+    volume = read_scan(dicom_series(values, edit=rounded))
+    assert volume.not_measurable is None
+    assert np.array_equal(volume.array, values)
+    exact = 0.4 * step * 59 / 1000
+    assert _slabs_ml(volume.geometry)[:-1].sum() == pytest.approx(exact, rel=0.01)
+    assert volume.geometry.index_to_lps((0, 0, 30)) == pytest.approx((-100, -80, 20) + 30 * along, abs=0.15)
+
+
 def test_overlapping_slices_measure_their_distance(dicom_series, ct_values):
     volume = read_scan(dicom_series(ct_values, step=(0, 0, 2.5)))
     assert volume.geometry.spacing[2] == pytest.approx(2.5)

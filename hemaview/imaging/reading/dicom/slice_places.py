@@ -15,10 +15,15 @@ from hemaview.imaging.reading.dicom.wording import counted, listed
 
 # How far a slice may lie from its place in an even stack: scanners round positions, they do not move slices.
 _EVEN_MM, _EVEN_SHARE = 0.06, 0.02
+# Positions rounded to 0.1 mm may lie this far beside the axis; no volume depends on it.
+_SIDEWAYS_MM = 0.2
 _NOTE_SHARE = 0.01
 _SAME_MM, _SAME_SHARE = 0.01, 0.02
 _MOST_JITTER_MM, _JITTER_SHARE = 0.15, 0.04
 _MOST_RUNS = 4
+_LEAST_RUN = 3
+"""So many equal gaps in a row are a spacing of their own, and no slices that were lost one by one."""
+
 # A gap this much wider than the others is no spacing: what lies in it was never seen.
 _HOLE_TIMES, _HOLE_MM = 10.0, 25.0
 _DECIMALS = 6
@@ -63,7 +68,7 @@ def place_slices(positions: NDArray[np.float64], normal: NDArray[np.float64]) ->
     tolerance = max(_EVEN_MM, _EVEN_SHARE * size)
     along = (positions - positions[0]) @ step / size
     sideways = np.linalg.norm(positions - positions[0] - along[:, None] * step / size, axis=1)
-    if np.max(sideways) > tolerance:
+    if np.max(sideways) > max(_SIDEWAYS_MM, tolerance):
         shift, at_slice = float(np.max(sideways)), int(np.argmax(sideways))
         raise NotOnALine(f"its slices are shifted sideways against each other by up to {shift:.3g} mm", at_slice)
     error = np.abs(along - np.arange(len(along)) * size)
@@ -119,7 +124,8 @@ def _missing(gaps: NDArray[np.float64]) -> int:
     whole = np.round(multiples)
     lacking = int(np.sum(whole - 1))
     even = np.all(np.abs(multiples - whole) < 0.05) and np.all(whole >= 1)
-    return lacking if even and lacking <= len(gaps) else 0
+    chosen = any(last - first >= _LEAST_RUN and whole[first] > 1 for first, last in _runs(gaps))
+    return lacking if even and lacking <= len(gaps) and not chosen else 0
 
 
 def _runs(gaps: NDArray[np.float64]) -> list[tuple[int, int]]:
