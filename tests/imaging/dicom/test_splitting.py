@@ -312,6 +312,37 @@ def test_planes_sizes_and_pixel_spacings_are_parted(dicom_series, pictures):
     assert [s.uid.partition("#")[2] for s in found] == ["7x3", "7x6"]
 
 
+@pytest.mark.parametrize("shift", [1.7, 20.0])
+def test_a_patient_laid_down_anew_is_another_stack(dicom_series, pictures, shift):
+    """Places of two frames of reference cannot be compared, even where one stack seems to continue the other."""
+    values = pictures(2)
+
+    def laid_down_twice(dataset, n):
+        again, k = divmod(n, SLICES)
+        dataset.FrameOfReferenceUID = f"1.2.{again}"
+        dataset.InstanceNumber = n + 1
+        dataset.ImagePositionPatient = [-100, -80, 5 * k + again * shift]
+
+    folder = dicom_series(values, modality="MR", edit=laid_down_twice)
+    _check_each(folder, values, ["placement-1", "placement-2"], lambda n, k: SLICES * n + k)
+
+
+def test_a_frame_of_reference_for_every_picture_says_nothing(dicom_series, pictures):
+    def anonymised(dataset, n):
+        dataset.FrameOfReferenceUID = f"1.2.{n}"
+
+    assert len(_parts(dicom_series(pictures(2), modality="MR", edit=anonymised))) == 1
+
+
+@pytest.mark.parametrize("times", [("99.9", "99.95", "100"), ("9.97", "10", "10.03")])
+def test_an_echo_time_written_unevenly_is_one_echo(dicom_series, pictures, times):
+    def uneven(dataset, n):
+        dataset.EchoTime = times[n % 3]
+
+    found = list_series(dicom_series(pictures(2), modality="MR", edit=uneven))
+    assert [s.images for s in found] == [2 * SLICES]
+
+
 def test_patients_that_share_a_series_uid_are_not_mixed(dicom_series, pictures):
     def two_people(dataset, n):
         _at(dataset, n)

@@ -47,6 +47,7 @@ _MOMENTS = (
     ("clock", "AcquisitionTime"),
     ("content", "ContentTime"),
     ("trigger", "TriggerTime"),
+    ("placement", "FrameOfReferenceUID"),
 )
 _NAMES = ("ProtocolName", "SeriesDescription", "SequenceName", "PulseSequenceName")
 _AGENT = "ContrastBolusAgent"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from hemaview.imaging.reading.dicom.wording import natural_order
 
 _SAME_ORIENTATION = 2e-3
 _SAME_SPACING = 1e-3
+_SAME_ECHO = 0.01
 _PLANES = ("sagittal", "coronal", "axial")
 _MOST_PLANES = 6
 _COMPONENTS = {
@@ -105,6 +107,18 @@ def _where_several(digests: list[str]) -> list[str]:
     return [digest[:4] if several else "" for digest in digests]
 
 
+def _placements(pictures: Sequence[Instance]) -> list[str]:
+    """Which of several frames of reference a picture's position is meant in, counted in the order of the pictures.
+
+    One for nearly every picture is what some programs that remove names leave behind, and says nothing.
+    """
+    frames = [picture.moments.get("placement", "") for picture in pictures]
+    met = list(dict.fromkeys(frame for frame in frames if frame))
+    if not 1 < len(met) <= len(pictures) // 2:
+        return [""] * len(pictures)
+    return [str(met.index(frame) + 1) if frame else "" for frame in frames]
+
+
 def made_of_others(picture: Instance) -> str:
     """The name of the map or reformat that a picture is, computed from others; empty for what a scanner acquired."""
     return next(iter(sorted(_MADE_OF_OTHERS.intersection(picture.image_type))), "").lower()
@@ -147,6 +161,25 @@ def _spacings(pictures: Sequence[Instance]) -> list[str]:
     for group, picture in zip(groups, pictures, strict=True):
         names.setdefault(group, "x".join(_number(s) for s in reversed(picture.pixel_spacing or ())))
     return [names[group] for group in groups]
+
+
+def _echo_times(pictures: Sequence[Instance]) -> list[str]:
+    """Echo times in ms; those that follow each other closely are one echo that was written down unevenly."""
+    stated = [picture.moments.get("echo", "") for picture in pictures]
+    times = sorted({text for text in stated if _is_number(text)}, key=float)
+    names: dict[str, str] = {}
+    for before, text in pairwise(["", *times]):
+        is_same = before and float(text) <= float(before) * (1 + _SAME_ECHO)
+        names[text] = names[before] if is_same else _shortened(text, ".3g")
+    return [names.get(text, text) for text in stated]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _clusters(
@@ -206,6 +239,7 @@ GRIDS: tuple[Trait, ...] = (
     Trait(_each(component_of), "{}", "{}", "magnitude"),
     Trait(_each(made_of_others), "{}", "{}", "original"),
     Trait(_each(_unplaced), "{}", "{}", "placed"),
+    Trait(_placements, "placement-{}", "placement {}", "unknown placement"),
     Trait(_moment("stack"), "stack-{}", "stack {}", "no stack"),
     Trait(_planes, "{}", "{}", "rotated"),
     Trait(_spacings, "{}mm", "{} mm pixels", "no pixel spacing"),
@@ -213,7 +247,7 @@ GRIDS: tuple[Trait, ...] = (
 """Differences that no grid can hold."""
 
 CONTRASTS: tuple[Trait, ...] = (
-    Trait(_moment("echo", ".3g"), "te-{}", "TE {} ms", "no TE"),
+    Trait(_echo_times, "te-{}", "TE {} ms", "no TE"),
     Trait(_moment("b-value", ".6g"), "b-{}", "b {}", "no b"),
     Trait(_moment("time"), "time-{}", "time point {}", "no time"),
 )
