@@ -343,6 +343,15 @@ def test_a_data_set_without_preamble_is_read(dicom_series, ct_values):
     assert np.array_equal(read_scan(folder).array, ct_values)
 
 
+def test_negative_hu_written_down_as_positive_are_said(dicom_series, ct_values):
+    def unsigned(dataset, _):
+        dataset.PixelRepresentation = 0
+
+    volume = read_scan(dicom_series(ct_values, edit=unsigned))
+    assert volume.hounsfield is False
+    assert any("negative values may have been written down as positive" in note for note in volume.notes)
+
+
 @pytest.mark.parametrize(
     ("edit", "in_hu"),
     [

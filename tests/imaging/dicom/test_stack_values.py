@@ -3,7 +3,7 @@
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, RLELossless
+from pydicom.uid import CTImageStorage, ExplicitVRBigEndian, ImplicitVRLittleEndian, RLELossless
 
 from hemaview.imaging.reading.dicom.values import read_values
 
@@ -85,6 +85,22 @@ def test_overlay_bits_are_dropped_and_the_sign_is_extended(slices, is_signed, rl
 
     values, _ = read_values(slices(stored, twelve_bits))
     assert np.array_equal(values, true)
+
+
+@pytest.mark.parametrize("syntax", [pydicom.uid.ExplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_padding_that_needs_more_bits_than_are_stored_is_air(slices, syntax):
+    """Some CT scanners keep HU in 12 bits and write -2000 over all 16 outside the field of view."""
+    marked = np.where(STORED % 5 == 0, 63536, STORED).astype(np.uint16)
+
+    def edit(dataset, _):
+        dataset.BitsStored, dataset.HighBit = 12, 11
+        dataset.RescaleSlope, dataset.RescaleIntercept = "1", "-1024"
+        dataset.add_new("PixelPaddingValue", "US", 63536)
+
+    values, notes = read_values(slices(marked, edit, modality="CT", sop_class=CTImageStorage, syntax=syntax))
+    assert values.dtype == np.int16
+    assert np.array_equal(values, np.where(STORED % 5 == 0, -1024, STORED.astype(int) - 1024))
+    assert notes == ("Padding outside the field of view was set to -1024 HU.",)
 
 
 def test_pixels_in_the_upper_bits_are_found(slices):

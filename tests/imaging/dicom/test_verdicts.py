@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pydicom
 import pytest
+from pydicom.dataelem import RawDataElement
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
     BasicTextSRStorage,
@@ -39,9 +40,23 @@ def _drop(which, *keywords):
     return edit
 
 
+def _written(which, keyword, text):
+    """Put ``text`` where numbers belong, as only a damaged or careless program does."""
+
+    def edit(dataset, k):
+        if k in which:
+            tag = pydicom.tag.Tag(keyword)
+            dataset[tag] = RawDataElement(tag, "DS", len(text), text, 0, False, True)
+
+    return edit
+
+
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
+        (_written(EVERY, "RescaleSlope", b"0,5 "), "rescale slope or intercept is no number"),
+        (_written((3,), "RescaleIntercept", b"-1024,00"), "rescale slope or intercept is no number"),
+        (_written(EVERY, "PixelSpacing", b"0,488\\0,488 "), "how large its pixels are"),
         (_set(EVERY, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]), "scout view"),
         (_set(EVERY, ImageType=["DERIVED", "SECONDARY", "PROJECTION IMAGE"]), "a projection"),
         (_set(EVERY, SOPClassUID=SecondaryCaptureImageStorage), "'Secondary Capture Image', not a CT or MR scan"),

@@ -78,6 +78,11 @@ def decimal(dataset: Dataset, key: Any) -> float | None:
     return numbers[0] if numbers else None
 
 
+def is_no_number(dataset: Dataset, key: Any) -> bool:
+    """Whether the element has a value that ``decimal`` cannot read, such as "0,5"; a missing one is no such."""
+    return bool(text(dataset, key)) and decimal(dataset, key) is None
+
+
 def integer(dataset: Dataset, key: Any) -> int | None:
     """One whole number, or None."""
     raw = dataset.get_item(tag(key))

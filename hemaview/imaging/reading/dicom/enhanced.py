@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from pydicom.dataset import Dataset
 
-from hemaview.imaging.reading.dicom.elements import decimal, first_item, floats, items, text, texts
-from hemaview.imaging.reading.dicom.header import Instance
+from hemaview.imaging.reading.dicom.elements import decimal, first_item, floats, is_no_number, items, text, texts
+from hemaview.imaging.reading.dicom.header import SCALE_TAGS, Instance
 
 ENHANCED_TAGS = (
     "SharedFunctionalGroupsSequence",
@@ -95,6 +95,8 @@ def _image_type(groups: _Groups) -> tuple[str, ...]:
 def _rescaled(picture: Instance, groups: _Groups) -> Instance:
     """The picture with the frame's way from stored to meaningful values: the modality's, else the real-world one."""
     transformation = groups.find("PixelValueTransformationSequence")
+    if any(is_no_number(transformation, key) for key in SCALE_TAGS):
+        return replace(picture, is_scale_damaged=True)
     slope, intercept = decimal(transformation, "RescaleSlope"), decimal(transformation, "RescaleIntercept")
     if slope is not None or intercept is not None:
         rescale_type = text(transformation, "RescaleType").upper()

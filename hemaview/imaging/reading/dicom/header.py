@@ -16,7 +16,7 @@ import pydicom.uid
 from pydicom.dataset import Dataset, FileDataset
 
 from hemaview.imaging.reading.dicom.deflated import check_inflation
-from hemaview.imaging.reading.dicom.elements import decimal, floats, integer, text, texts, value
+from hemaview.imaging.reading.dicom.elements import decimal, floats, integer, is_no_number, text, texts, value
 from hemaview.imaging.reading.dicom.technique import TECHNIQUE_TAGS, moments_of, study_of, technique_of
 from hemaview.imaging.reading.sources import Source, looks_like_dicom
 from hemaview.imaging.study import StudyKey
@@ -54,6 +54,7 @@ _READ_KEYS: tuple[Any, ...] = (
     _SIEMENS_CREATOR, _SIEMENS_COUNT, _UIH_CREATOR, _UIH_COUNT, _PHILIPS_CREATOR, _PHILIPS_SCALE_SLOPE,
     *TECHNIQUE_TAGS,
 )  # fmt: skip
+SCALE_TAGS = ("RescaleSlope", "RescaleIntercept")
 _NO_STUDY = StudyKey()
 _HEADER_TAGS: list[Any] = [pydicom.tag.Tag(key) for key in _READ_KEYS]
 
@@ -77,7 +78,8 @@ class Instance:
     file, None when the file has to be parsed as a whole; ``pixel_length`` is None for fragments. ``frames`` counts what
     the file says it holds; ``frame`` is the picture's index among them, and ``tile`` its part of that frame (``rows``
     and ``columns`` are then the tile's). ``scale_slope`` is Philips' own, which makes the values of its images
-    comparable. ``problem`` is a clause that says why the pictures in the file cannot be told apart, None if they can.
+    comparable; ``is_scale_damaged`` where ``slope`` or ``intercept`` is stated in a way that is no number. ``problem``
+    is a clause that says why the pictures in the file cannot be told apart, None if they can.
     """
 
     source: Source
@@ -122,6 +124,7 @@ class Instance:
     tile: Tile | None = None
     problem: str | None = None
     scale_slope: float | None = None
+    is_scale_damaged: bool = False
 
     @property
     def is_compressed(self) -> bool:
@@ -269,6 +272,7 @@ def _instance(
         moments=moments_of(dataset),
         technique=technique_of(dataset),
         scale_slope=_scale_slope(dataset),
+        is_scale_damaged=any(is_no_number(dataset, key) for key in SCALE_TAGS),
         study=study_of(dataset),
     )
 

@@ -33,6 +33,9 @@ Values = NDArray[np.int16] | NDArray[np.float32]
 
 _HEADER_SHARE = 0.4
 _MOST_BROKEN = 3
+_MOST_HU = 32767
+"""What 16 bits can hold; metal stays below it."""
+
 _HOUNSFIELD_TYPES = ("", "HU", "US")
 
 
@@ -72,7 +75,7 @@ def _volume(chosen: Series, notes: tuple[str, ...], progress: Progress | None) -
     stack, summary = judgement.stack, chosen.summary
     assert stack is not None
     array, value_notes = to_scan_values(values)
-    hounsfield, value_warnings = _hounsfield(stack, float(array.min()))
+    hounsfield, value_warnings = _hounsfield(stack, float(array.min()), float(array.max()))
     return Volume(
         array=array,
         geometry=stack.geometry,
@@ -115,7 +118,7 @@ def _modality(stack: Stack) -> Modality:
     return {"CT": Modality.CT, "MR": Modality.MR}.get(stack.instances[0].modality, Modality.UNKNOWN)
 
 
-def _hounsfield(stack: Stack, lowest: float) -> tuple[bool | None, tuple[str, ...]]:
+def _hounsfield(stack: Stack, lowest: float, highest: float) -> tuple[bool | None, tuple[str, ...]]:
     """Whether the values of a CT are HU, None for other scans, and what to tell the user if they are not."""
     first = stack.instances[0]
     if first.modality != "CT":
@@ -128,6 +131,11 @@ def _hounsfield(stack: Stack, lowest: float) -> tuple[bool | None, tuple[str, ..
         return False, ("This CT is stored in 8 bits, so its values are grey levels and not HU.",)
     if first.intercept is None and lowest > -500:
         return False, ("This CT does not say how its values become HU, so CT windows do not apply.",)
+    if highest > _MOST_HU:
+        return False, (
+            f"This CT has values up to {highest:.0f}, which are no HU (negative values may have been written down as "
+            "positive ones), so CT windows do not apply.",
+        )
     return True, ()
 
 

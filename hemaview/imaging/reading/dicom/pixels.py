@@ -167,13 +167,23 @@ def _frame_data(file: _OpenFile, instance: Instance) -> bytes:
 
 
 def _without_unused_bits(pixels: NDArray, instance: Instance) -> NDArray:
-    """Drop overlay bits above and below the stored ones and extend the sign."""
+    """Drop overlay bits above and below the stored ones and extend the sign; padding that needs them stays."""
     unused = instance.bits_allocated - instance.bits_stored
     if unused <= 0:
         return pixels
     native = pixels.astype(pixels.dtype.newbyteorder("="))
     above = instance.bits_allocated - 1 - instance.high_bit
-    return np.asarray((native << above) >> unused)
+    values = np.asarray((native << above) >> unused)
+    if instance.padding is not None and not _fits(instance.padding, instance):
+        is_padding = (native >= instance.padding[0]) & (native <= instance.padding[1])
+        values[is_padding] = native[is_padding]
+    return values
+
+
+def _fits(padding: tuple[int, int], instance: Instance) -> bool:
+    """Whether the stored bits can hold what means "no data here"; some scanners write it across all bits."""
+    least = -(1 << (instance.bits_stored - 1)) if instance.signed else 0
+    return least <= padding[0] and padding[1] < least + (1 << instance.bits_stored)
 
 
 def _grey(file: _OpenFile, pixels: NDArray, instance: Instance) -> NDArray:

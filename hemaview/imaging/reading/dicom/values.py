@@ -72,9 +72,10 @@ def read_values(
             if k == 0:  # only now is it known that the file really holds a picture of this size
                 array = _empty((len(instances), *stored.shape), np.int16 if as_integers else np.float32)
             plane = scale.apply(stored, as_integers=array.dtype == np.int16)
+            plane = values.cleaned(k, stored, plane, scale, instance.padding)
             if array.dtype == np.int16 and not _INT16.min <= plane.min() <= plane.max() <= _INT16.max:
                 array = array.astype(np.float32)
-            array[k] = values.cleaned(k, stored, plane, scale, instance.padding)
+            array[k] = plane
             if progress:
                 progress((k + 1) / len(instances))
     notes = (*notes, *values.finish(array))

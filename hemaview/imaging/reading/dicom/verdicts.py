@@ -95,6 +95,8 @@ def look_only(picture: Instance) -> str | None:
         return "it is a colour picture"
     if picture.photometric == "MONOCHROME1" and picture.modality == "CT":
         return "it is stored as a negative (MONOCHROME1), so its HU are not known"
+    if picture.is_scale_damaged:
+        return "its rescale slope or intercept is no number"
     if picture.has_lookup or picture.slope == 0:
         return "its values cannot be rescaled"
     return None
