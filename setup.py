@@ -1,4 +1,4 @@
-"""Put models and assets, which lie at the top of the checkout, inside the package of a wheel."""
+"""Put models, assets and the user guide, which lie at the top of the checkout, inside the package of a wheel."""
 
 import shutil
 from pathlib import Path
@@ -10,14 +10,14 @@ ROOT = Path(__file__).resolve().parent
 
 
 class BuildWithResources(build_py):
-    """Copy models/ and assets/ to hemaview/_resources, where hemaview.resources looks first."""
+    """Copy models/, assets/ and docs/ to hemaview/_resources, where hemaview.resources looks first."""
 
     def run(self) -> None:
         """Build the modules, then the resources; an editable install reads them from the checkout."""
         super().run()
         if self.editable_mode:
             return
-        for kind in ("models", "assets"):
+        for kind in ("models", "assets", "docs"):
             target = Path(self.build_lib) / "hemaview" / "_resources" / kind
             shutil.rmtree(target, ignore_errors=True)
             shutil.copytree(ROOT / kind, target, ignore=shutil.ignore_patterns("__pycache__"))

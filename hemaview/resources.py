@@ -1,4 +1,4 @@
-"""Where models and assets lie: in a checkout, an installed wheel or the frozen application."""
+"""Where models, assets and the user guide lie: in a checkout, an installed wheel or the frozen application."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from pathlib import Path
 
 from hemaview.errors import HemaviewError
 
+KINDS = ("models", "assets", "docs")
+"""The folders that are shipped; they lie beside each other wherever they lie."""
+
 
 def resource_path(kind: str, *parts: str) -> Path:
     """Path of a shipped file, for example ``resource_path("models", "registry.toml")``.
 
-    ``kind`` is "models" or "assets". The frozen application carries both beside the program, a wheel
+    ``kind`` is one of ``KINDS``. The frozen application carries these folders beside the program, a wheel
     inside the package, a checkout at its top level. Raises ``HemaviewError`` when the folder is missing.
     """
-    if kind not in ("models", "assets"):
+    if kind not in KINDS:
         raise ValueError(f"unknown resource kind {kind!r}")
     package = Path(__file__).resolve().parent
     bundle = getattr(sys, "_MEIPASS", None)

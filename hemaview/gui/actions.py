@@ -193,7 +193,8 @@ SPECS: tuple[ActionSpec, ...] = (
     ActionSpec("side_panel", "View", "Side panel", ("F9",), checkable=True),
     ActionSpec("full_screen", "View", "Full screen", ("F11",), checkable=True),
     ActionSpec("palette", "Help", "Find an action…", ("Ctrl+K",), "search"),
-    ActionSpec("keys", "Help", "Mouse and keys", ("F1",), "help"),
+    ActionSpec("guide", "Help", "User guide", ("F1",), "help", "How to open, mark, measure and save"),
+    ActionSpec("keys", "Help", "Mouse and keys", ("Shift+F1",), "help"),
     ActionSpec("about", "Help", "About HEMAVIEW", (), "info"),
 )
 

@@ -1,4 +1,4 @@
-"""Mouse and keys on one page (F1), made from the table of actions so that it cannot go stale."""
+"""Mouse and keys on one page, made from the table of actions so that it cannot go stale."""
 
 from __future__ import annotations
 

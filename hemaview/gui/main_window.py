@@ -30,8 +30,8 @@ from hemaview.gui.deidentifying import Deidentifying
 from hemaview.gui.display_panel import DisplayPanel
 from hemaview.gui.engine_choice import EngineSource, load_choice
 from hemaview.gui.file_dialogs import FileDialogs
+from hemaview.gui.guide_actions import GuideActions
 from hemaview.gui.icons import app_icon
-from hemaview.gui.keys_dialog import KeysDialog
 from hemaview.gui.look_only import LookOnlyBanner, look_only_text
 from hemaview.gui.message_bar import MessageBar
 from hemaview.gui.model_dialogs import ModelDialogs
@@ -81,6 +81,7 @@ class MainWindow(QMainWindow):
         self.models = ModelDialogs(self, self.workflow)
         self.actions_table = Actions(self)
         self.preparing = PrepareActions(self, self.workflow, self.actions_table)
+        self.help = GuideActions(self, self.actions_table, self.workflow.message.emit)
         self.grid = ViewerGrid(self.state, self)
         self.start_page = StartPage(self, with_names=read_names_choice(case_root))
         self.scans = ScansPanel(self)
@@ -176,6 +177,7 @@ class MainWindow(QMainWindow):
         self.hide()
         self.models.close()
         self.preparing.close()
+        self.help.close()
         self.browsing.close()
         self.workflow.close()
         self.grid.space.close_scene()
@@ -262,13 +264,12 @@ class MainWindow(QMainWindow):
             "side_panel": self._toggle_side_panel,
             "full_screen": self._toggle_full_screen,
             "palette": lambda: self.palette_box.popup(table.all()),
-            "keys": lambda: KeysDialog(table, self).exec(),
             "about": lambda: AboutDialog(self.workflow.engine, self).exec(),
         }
         for tool, action_id in TOOL_ACTIONS.items():
             handlers[action_id] = lambda tool=tool: state.set_tool(tool)
         scans, deidentifying = ScanActions(self, self.scans, flow), Deidentifying(self, flow)
-        for part in (self.prompting, self._presets, self.models, self.preparing, scans, deidentifying):
+        for part in (self.prompting, self._presets, self.models, self.preparing, self.help, scans, deidentifying):
             handlers |= part.handlers()
         table.connect(handlers)
 

@@ -29,7 +29,7 @@ EXPECTED_KEYS = {
     "tool_crosshair": "C", "tool_window": "W", "tool_box": "B", "tool_brush": "E", "tool_eraser": "X",
     "window_auto": "0", "overlay": "S", "brush_smaller": "[", "brush_larger": "]", "slice_next": "PgUp",
     "slice_previous": "PgDown", "fit": "R", "undo": "Ctrl+Z", "open": "Ctrl+O", "save_results": "Ctrl+S",
-    "keys": "F1", "palette": "Ctrl+K", **{f"preset_{n}": str(n) for n in range(1, 10)},
+    "guide": "F1", "keys": "Shift+F1", "palette": "Ctrl+K", **{f"preset_{n}": str(n) for n in range(1, 10)},
 }  # fmt: skip
 
 
