@@ -151,6 +151,17 @@ def test_a_number_of_frames_that_no_file_holds_takes_no_memory(whole_file):
     assert trial.memory < 20
 
 
+@needs_fork
+def test_zeros_behind_a_damaged_header_are_not_walked_through(dicom_series):
+    folder = dicom_series(np.zeros((1, 4096, 4096), np.int16), modality="MR")
+    path = next(folder.iterdir())
+    data = path.read_bytes()
+    place = data.rindex(b"\xe0\x7f\x10\x00OW")
+    path.write_bytes(data[:place] + b"\xe0\x7f\x11\x00UN\0\0\0\0\0\0" + data[place + 12 :])
+    trial = try_reading(path, Limits(seconds=3))
+    assert trial.end is End.REFUSED, trial.text
+
+
 def test_the_text_of_a_damaged_element_reaches_no_sentence(whole_file):
     path = whole_file("s.dcm")
     data = path.read_bytes()
