@@ -13,7 +13,11 @@ import SimpleITK as sitk  # noqa: N813
 
 from hemaview.errors import HemaviewError, ScanError
 from hemaview.imaging import Volume
+from hemaview.imaging.catalogue import scan_paths
 from hemaview.imaging.reading import Verdict, list_series, read_label_map, read_scan
+
+UNREADABLE = Path("/proc/self/mem")
+"""Opens like any file and fails when its first bytes are read."""
 
 
 @pytest.fixture
@@ -125,6 +129,16 @@ def test_other_zips_are_refused_with_a_sentence(tmp_path):
         read_scan(path)
 
 
+def test_a_zip_in_a_zip_or_folder_is_named(tmp_path, dicom_series):
+    (tmp_path / "folder").mkdir()
+    inner = _zip(tmp_path / "folder" / "inner.zip", _dicom(dicom_series))
+    outer = _zip(tmp_path / "outer.zip", {"inner.zip": inner.read_bytes(), "letter.txt": b"hello"})
+    with pytest.raises(ScanError, match=r"holds another zip \('inner\.zip'\); unpack it"):
+        read_scan(outer)
+    with pytest.raises(ScanError, match=r"open one of its files instead, for example 'inner\.zip'"):
+        read_scan(inner.parent)
+
+
 def test_a_gzipped_dicom_file_is_read(tmp_path, dicom_series, ct_values):
     folder = dicom_series(ct_values)
     for path in list(folder.iterdir()):
@@ -167,6 +181,44 @@ def test_pipes_do_not_hang(tmp_path):
     os.mkfifo(tmp_path / "pipe.nii")
     with pytest.raises(ScanError, match="not a file"):
         read_scan(tmp_path / "pipe.nii")
+
+
+@pytest.mark.skipif(not UNREADABLE.exists(), reason="no file that opens and cannot be read on this system")
+def test_a_file_that_cannot_be_read_is_left_out_and_named(dicom_series, ct_values):
+    """As on a scratched disc; the other slices keep their places."""
+    folder = dicom_series(ct_values, shuffle=False)
+    lost = folder / "IM0003.dcm"
+    lost.unlink()
+    lost.symlink_to(UNREADABLE)
+    volume = read_scan(folder)
+    assert volume.geometry.slice_places_mm == pytest.approx((0, 5, 10, 20, 25))
+    assert "'IM0003.dcm' could not be opened, so slices may be missing." in volume.notes
+    assert any("1 slice is missing" in note for note in volume.notes)
+    assert [series.images for series in list_series(folder)] == [5]
+    [item] = [item for patient in scan_paths([folder]).patients for s in patient.studies for item in s.series]
+    assert item.files == 5
+    for path in folder.iterdir():
+        path.unlink()
+    lost.symlink_to(UNREADABLE)
+    with pytest.raises(ScanError, match=r"'IM0003\.dcm' cannot be read"):
+        read_scan(folder)
+
+
+def test_a_folder_that_cannot_be_looked_into_hides_no_other(dicom_series, ct_values, monkeypatch):
+    """As "System Volume Information" at the top of a stick."""
+    folder = dicom_series(ct_values)
+    (folder / "closed").mkdir()
+    scandir = os.scandir
+
+    def denied(path):
+        if Path(path).name == "closed":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    volume = read_scan(folder)
+    assert np.array_equal(volume.array, ct_values)
+    assert volume.notes == ("'closed' could not be opened, so slices may be missing.",)
 
 
 def test_a_file_without_permission_is_named(nifti, monkeypatch):

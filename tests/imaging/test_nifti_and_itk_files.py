@@ -231,6 +231,11 @@ def test_lengths_in_metres_are_converted_and_nonsense_is_refused(tmp_path, value
         read_scan(_save(tmp_path / "t.nii", values, edit=metres))
 
 
+def test_metres_that_are_called_millimetres_are_refused(tmp_path, values):
+    with pytest.raises(ScanError, match="cannot be those of a head"):
+        read_scan(_save(tmp_path / "s.nii", values, np.diag([0.001, 0.002, 0.003, 1])))
+
+
 def test_more_than_three_dimensions(tmp_path, values):
     single = read_scan(_save(tmp_path / "one.nii", values[..., None, None]))
     assert single.geometry.size == (5, 6, 7)

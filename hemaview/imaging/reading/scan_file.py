@@ -27,7 +27,7 @@ COLOUR_PICTURE = "it is a colour picture, whose grey levels are not measured val
 THICKNESS_UNKNOWN = "it is a single picture that does not say how thick its slice is"
 
 _VOXEL_SIZE_TOLERANCE = 0.01
-_SMALLEST_MM = 0.001
+_SMALLEST_MM = 0.005
 _LARGEST_MM = 500.0
 
 
@@ -39,7 +39,8 @@ class ScanFile:
     progress)`` gives ``values[k, j, i]`` of the image ``index`` from 0, of any real type, scaling applied; it raises
     ``ScanError``. ``stored_dtype`` is the type in the file, before scaling. ``notes`` and ``not_measurable`` mean what
     they mean in a ``Volume``. ``modality`` is DICOM's code where the format or the header names it, and ``facts`` is
-    then what ``guess_sequence`` takes. Raises ``ScanError`` for voxels smaller than a micrometre or larger than a head.
+    then what ``guess_sequence`` takes. Raises ``ScanError`` for voxels far smaller than scanners make, or larger than a
+    head.
     """
 
     format: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hemaview.errors import ScanError
@@ -22,6 +22,7 @@ from hemaview.imaging.volume import Volume
 
 _START_BYTES = 4096
 _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
+_ZIP_SUFFIX = ".zip"
 
 
 def read_scan(
@@ -83,14 +84,14 @@ def _read_folder(folder: Path, series_uid: str | None, progress: Progress | None
     sources = tuple(folder_sources(folder, recursive=True))
     if not sources:
         raise ScanError(f"The folder '{folder.name}' is empty; choose the folder that holds the scan.")
-    volumes = [s for s in sources if s.name.lower().endswith(VOLUME_SUFFIXES)]
+    others = [s for s in sources if s.name.lower().endswith((*VOLUME_SUFFIXES, _ZIP_SUFFIX))]
     try:
         return read_series(sources, folder.name, series_uid, progress)
     except ScanError as error:
-        if volumes and "holds no DICOM image" in str(error):
+        if others and "holds no DICOM image" in str(error):
             raise ScanError(
                 f"The folder '{folder.name}' holds no DICOM image; open one of its files instead, "
-                f"for example '{volumes[0].name}'."
+                f"for example '{others[0].name}'."
             ) from error
         raise
 
@@ -124,8 +125,20 @@ def _read_zip(path: Path, series_uid: str | None, progress: Progress | None) -> 
         sources = archive_sources(path, archive)
         scans = packed_scans(sources)
         if not scans:
-            return read_series(sources, path.name, series_uid, progress)
+            return _read_packed_series(path, sources, series_uid, progress)
         volume = read_packed(path, sources, scans, series_uid, progress)
     if progress:
         progress(1.0)
     return volume
+
+
+def _read_packed_series(
+    path: Path, sources: Sequence[Source], series_uid: str | None, progress: Progress | None
+) -> Volume:
+    try:
+        return read_series(sources, path.name, series_uid, progress)
+    except ScanError as error:
+        inner = next((s.name for s in sources if s.name.lower().endswith(_ZIP_SUFFIX)), None)
+        if inner and "holds no DICOM image" in str(error):
+            raise ScanError(f"'{path.name}' holds another zip ('{inner}'); unpack it and open that one.") from error
+        raise

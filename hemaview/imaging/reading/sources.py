@@ -18,6 +18,8 @@ from hemaview.imaging.reading.files import access_error, incomplete, largest_unp
 MAX_MEMBER_BYTES = 2 << 30
 MAX_TOTAL_BYTES = 16 << 30
 MAX_MEMBERS = 200_000
+_ENCRYPTED = 0x1
+"""The general purpose bit of a zip member that a password locks."""
 
 
 @dataclass(frozen=True)
@@ -50,28 +52,36 @@ class Source:
         if isinstance(error, OSError):
             return access_error(self.name, error)
         if isinstance(error, RuntimeError) and not isinstance(error, NotImplementedError):
-            return ScanError(f"'{self.path.name}' is protected by a password; unpack it and open the folder.")
+            return _locked(self.path)
         # BadZipFile, EOFError, zlib.error, lzma.LZMAError and more: the packed bytes are damaged.
         return incomplete(self.path.name)
 
     def start(self) -> bytes:
-        """The first 132 bytes, unpacked, without reading the rest."""
-        if self.archive is None or self.member is None:
-            with self.open() as stream:
-                return stream.read(132)
+        """The first 132 bytes, unpacked, without reading the rest. Raises ``ScanError``."""
         try:
+            if self.archive is None or self.member is None:
+                with self.open() as stream:
+                    return stream.read(132)
             with self.archive.open(self.member) as packed:
                 return packed.read(132)
         except Exception as error:
             raise self._failure(error) from error
 
 
+def _locked(path: Path) -> ScanError:
+    return ScanError(f"'{path.name}' is protected by a password; unpack it and open the folder.")
+
+
 def looks_like_dicom(start: bytes) -> bool:
     """Whether the first 132 bytes are a DICOM file, with or without its preamble."""
     if start[128:132] == b"DICM":
         return True
-    # A bare data set, little endian, begins with group 0002 or 0008; byte 3 is the element's high byte.
-    return len(start) >= 132 and start[0:2] in (b"\x08\x00", b"\x02\x00") and start[2] in (0, 1, 2, 5, 8, 0x10, 0x16)
+    if len(start) < 132:
+        return False
+    # A bare data set begins with group 0002 or 0008; little endian, byte 3 is the element's high byte.
+    if start[0:2] in (b"\x08\x00", b"\x02\x00"):
+        return start[2] in (0, 1, 2, 5, 8, 0x10, 0x16)
+    return start[0:3] == b"\x00\x08\x00" and start[4:6].isalpha() and start[4:6].isupper()
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -94,21 +104,33 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def folder_sources(folder: Path, *, recursive: bool) -> Iterator[Source]:
-    """The files of a folder in name order; links that leave it are not followed."""
-    try:
-        for root, folders, names in os.walk(folder, onerror=_raise):
-            folders[:] = sorted(folders) if recursive else []
-            for name in sorted(names):
-                path = Path(root) / name
-                if path.is_file():
-                    yield Source(name, path)
-    except OSError as error:
-        raise access_error(folder.name, error) from error
+    """The files of a folder in name order; links to folders are not followed.
+
+    A folder that cannot be looked into stands among them itself, and fails when it is opened.
+    """
+    closed: list[Source] = []
+
+    def keep(error: OSError) -> None:
+        path = Path(error.filename or folder)
+        closed.append(Source(path.name, path))
+
+    for root, folders, names in os.walk(folder, onerror=keep):
+        folders[:] = sorted(folders) if recursive else []
+        for name in sorted(names):
+            path = Path(root) / name
+            if path.is_file():
+                yield Source(name, path)
+    yield from closed
 
 
 def archive_sources(path: Path, archive: zipfile.ZipFile) -> tuple[Source, ...]:
-    """The files of a zip in name order; raises ``ScanError`` when it would unpack to an unreasonable size."""
+    """The files of a zip in name order.
+
+    Raises ``ScanError`` when it is locked by a password or would unpack to an unreasonable size.
+    """
     members = [m for m in archive.infolist() if not m.is_dir() and "__MACOSX/" not in m.filename]
+    if any(m.flag_bits & _ENCRYPTED for m in members):
+        raise _locked(path)
     total = sum(m.file_size for m in members)
     if len(members) > MAX_MEMBERS or total > MAX_TOTAL_BYTES or any(m.file_size > MAX_MEMBER_BYTES for m in members):
         raise ScanError(
@@ -127,7 +149,3 @@ def open_archive(path: Path) -> zipfile.ZipFile:
         raise access_error(path.name, error) from error
     except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as error:
         raise incomplete(path.name) from error
-
-
-def _raise(error: OSError) -> None:
-    raise error

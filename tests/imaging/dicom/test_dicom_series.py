@@ -332,13 +332,21 @@ def test_damaged_files_are_named(dicom_series, ct_values):
     assert any("1 slice is missing" in note for note in read_scan(folder).notes)
 
 
-def test_a_data_set_without_preamble_is_read(dicom_series, ct_values):
-    folder = dicom_series(ct_values, syntax=ImplicitVRLittleEndian)
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_a_data_set_without_preamble_is_read(dicom_series, ct_values, syntax):
+    order = "<" if syntax.is_little_endian else ">"
+    folder = dicom_series(ct_values.astype(f"{order}i2"), syntax=syntax)
     for path in folder.iterdir():
         dataset = pydicom.dcmread(path)
         del dataset.file_meta
         dataset.preamble = None
-        pydicom.dcmwrite(path, dataset, implicit_vr=True, little_endian=True, enforce_file_format=False)
+        pydicom.dcmwrite(
+            path,
+            dataset,
+            implicit_vr=syntax.is_implicit_VR,
+            little_endian=syntax.is_little_endian,
+            enforce_file_format=False,
+        )
         assert path.read_bytes()[128:132] != b"DICM"
     assert np.array_equal(read_scan(folder).array, ct_values)
 

@@ -16,10 +16,14 @@ _DICOM_SUFFIXES = (".dcm", ".ima", ".dicom")
 
 @dataclass(frozen=True)
 class Found:
-    """The pictures of some files, and those files that are DICOM but too damaged to say what they hold."""
+    """The pictures of some files, and the files that may have held more of them.
+
+    ``damaged`` ones are DICOM but do not say what they hold; ``closed`` ones cannot be opened, each with the reason.
+    """
 
     pictures: tuple[Instance, ...]
     damaged: tuple[Source, ...]
+    closed: tuple[tuple[Source, ScanError], ...] = ()
 
 
 def read_pictures(source: Source) -> tuple[Instance, ...] | None:
@@ -44,19 +48,31 @@ def is_cut_off(instance: Instance) -> bool:
 
 
 def find_pictures(sources: Sequence[Source], progress: Callable[[float], None] | None = None) -> Found:
-    """All pictures in ``sources``; files that are not DICOM, and DICOMDIRs, are passed over."""
+    """All pictures in ``sources``; files that are not DICOM, and DICOMDIRs, are passed over.
+
+    Raises ``ScanError`` for a zip that cannot be read, and where there are only files that cannot be opened.
+    """
     found: list[Instance] = []
     damaged: list[Source] = []
+    closed: list[tuple[Source, ScanError]] = []
     for done, source in enumerate(sources, start=1):
-        held = read_pictures(source)
+        try:
+            held = read_pictures(source)
+        except ScanError as error:
+            if source.member is not None:
+                raise
+            closed.append((source, error))
+            held = ()
         if held is None:
             if source.name.lower().endswith(_DICOM_SUFFIXES):
                 damaged.append(source)
-        elif held[0].sop_class != DICOMDIR_CLASS:
+        elif held and held[0].sop_class != DICOMDIR_CLASS:
             if is_cut_off(held[0]):
                 damaged.append(source)
             else:
                 found.extend(held)
         if progress:
             progress(done / len(sources))
-    return Found(tuple(found), tuple(damaged))
+    if closed and len(closed) == len(sources):
+        raise closed[0][1]
+    return Found(tuple(found), tuple(damaged), tuple(closed))

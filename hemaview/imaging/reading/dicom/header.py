@@ -18,6 +18,7 @@ from pydicom.dataset import Dataset, FileDataset
 from hemaview.imaging.reading.dicom.deflated import check_inflation
 from hemaview.imaging.reading.dicom.elements import decimal, floats, integer, is_no_number, text, texts, value
 from hemaview.imaging.reading.dicom.technique import TECHNIQUE_TAGS, moments_of, study_of, technique_of
+from hemaview.imaging.reading.files import access_error
 from hemaview.imaging.reading.sources import Source, looks_like_dicom
 from hemaview.imaging.study import StudyKey
 
@@ -175,15 +176,18 @@ def read_dataset(stream: BinaryIO, *, header_only: bool = False, tags: Sequence[
 
 
 def read_instance(source: Source) -> Instance | None:
-    """The header of ``source``, or None when it is not a DICOM file or its header cannot be parsed."""
+    """The header of ``source``, or None when it is not a DICOM file or its header cannot be parsed.
+
+    Raises ``ScanError`` when the file cannot be opened or read at all.
+    """
     # A member of a zip is unpacked as a whole when opened, so its start is looked at first.
     if source.member is not None and not looks_like_dicom(source.start()):
         return None
     with source.open() as stream:
-        if not looks_like_dicom(stream.read(132)):
-            return None
-        stream.seek(0)
         try:
+            if not looks_like_dicom(stream.read(132)):
+                return None
+            stream.seek(0)
             dataset = read_dataset(stream, header_only=True, tags=_HEADER_TAGS)
             syntax = str(dataset.file_meta.get("TransferSyntaxUID", "")) if hasattr(dataset, "file_meta") else ""
             with warnings.catch_warnings(), pydicom.config.disable_value_validation():
@@ -191,6 +195,8 @@ def read_instance(source: Source) -> Instance | None:
                 has_pixels, offset, length = _locate_pixels(stream, dataset, syntax)
                 file_size = stream.seek(0, io.SEEK_END)
                 return _instance(source, dataset, syntax, has_pixels, offset, length, file_size)
+        except OSError as error:  # a scratched disc, a share that is gone
+            raise access_error(source.name, error) from error
         except Exception:  # pydicom raises many kinds for damaged headers; the caller reports the file
             return None
 

@@ -12,7 +12,7 @@ from pydicom.uid import UID
 
 from hemaview.errors import ScanError
 from hemaview.imaging.reading.dicom.copies import check_copies
-from hemaview.imaging.reading.dicom.finding import find_pictures
+from hemaview.imaging.reading.dicom.finding import Found, find_pictures
 from hemaview.imaging.reading.dicom.header import Instance, uid_name
 from hemaview.imaging.reading.dicom.judging import Judgement, judge
 from hemaview.imaging.reading.dicom.pixels import stored_pixels
@@ -58,15 +58,25 @@ def read_series(
     if not series and file is not None:
         raise incomplete(file.name)
     if not series:
-        damaged = f"no intact DICOM image ('{found.damaged[0].name}' is damaged)" if found.damaged else "no DICOM image"
-        raise ScanError(f"'{where}' holds {damaged}; choose the folder that holds the scan or copy it again.")
+        raise ScanError(f"'{where}' holds {_no_image(found)}; choose the folder that holds the scan or copy it again.")
     chosen, notes = _best(_asked_for(series, where, series_uid, file), where)
     notes = (*notes, *_strays(chosen, series))
     if found.damaged:
         files = counted(len(found.damaged), "damaged file was", "damaged files were")
         notes = (*notes, f"{files} left out ('{found.damaged[0].name}'), so slices at the ends may be missing.")
+    if found.closed:
+        files = file_names([source for source, _ in found.closed])
+        notes = (*notes, f"{files} could not be opened, so slices may be missing.")
     pixels = (lambda share: progress(_HEADER_SHARE + (1 - _HEADER_SHARE) * share)) if progress else None
     return _volume(chosen, notes, pixels)
+
+
+def _no_image(found: Found) -> str:
+    if found.damaged:
+        return f"no intact DICOM image ('{found.damaged[0].name}' is damaged)"
+    if found.closed:
+        return f"no DICOM image that can be opened ('{found.closed[0][0].name}' cannot)"
+    return "no DICOM image"
 
 
 def _volume(chosen: Series, notes: tuple[str, ...], progress: Progress | None) -> Volume:

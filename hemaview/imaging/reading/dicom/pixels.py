@@ -20,7 +20,7 @@ from hemaview.imaging.reading.dicom import colour
 from hemaview.imaging.reading.dicom.codecs import Undecodable, decode_frame
 from hemaview.imaging.reading.dicom.encapsulated import BrokenFragments, Fragment, frame_fragments
 from hemaview.imaging.reading.dicom.header import Instance, read_dataset, uid_name
-from hemaview.imaging.reading.files import incomplete
+from hemaview.imaging.reading.files import access_error, incomplete
 from hemaview.imaging.reading.sources import Source
 
 _PALETTE_TAGS = (
@@ -98,6 +98,8 @@ class PictureReader:
             raise incomplete(instance.source.name) from error
         except Undecodable as error:
             raise _undecodable(instance) from error
+        except OSError as error:  # a scratched disc, a share that is gone
+            raise access_error(instance.source.name, error) from error
 
     def _opened(self, source: Source) -> _OpenFile:
         if self._file is None or self._file.source != source:

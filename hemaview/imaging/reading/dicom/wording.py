@@ -6,11 +6,13 @@ import re
 from collections.abc import Iterable, Sequence
 
 from hemaview.imaging.reading.dicom.header import Instance
+from hemaview.imaging.reading.sources import Source
 
 
-def file_names(instances: Sequence[Instance]) -> str:
+def file_names(files: Sequence[Instance | Source]) -> str:
     """For example "'IM1' and 'IM2'" or "'IM1', 'IM2' and 7 more"."""
-    names = list(dict.fromkeys(f"'{i.source.name}'" for i in instances))
+    sources = (file.source if isinstance(file, Instance) else file for file in files)
+    names = list(dict.fromkeys(f"'{source.name}'" for source in sources))
     if len(names) > 3:
         return f"{', '.join(names[:2])} and {len(names) - 2} more"
     return listed(names)
