@@ -7,13 +7,15 @@ import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
 import pydicom
 import pydicom.config
 import pydicom.uid
 from pydicom.dataset import Dataset, FileDataset
+from pydicom.filereader import read_partial
+from pydicom.tag import BaseTag
 
 from hemaview.imaging.reading.dicom.deflated import check_inflation
 from hemaview.imaging.reading.dicom.elements import decimal, floats, integer, is_no_number, text, texts, value
@@ -27,6 +29,7 @@ logging.getLogger("pydicom").addHandler(logging.NullHandler())
 logging.getLogger("pydicom").propagate = False
 
 PIXEL_DATA = 0x7FE00010
+_PIXEL_TAGS = (PIXEL_DATA, 0x7FE00008, 0x7FE00009)
 _SIEMENS_CREATOR, _SIEMENS_COUNT = (0x0019, 0x0010), (0x0019, 0x100A)
 _UIH_CREATOR, _UIH_COUNT = (0x0065, 0x0010), (0x0065, 0x1050)
 _PHILIPS_CREATOR, _PHILIPS_SCALE_SLOPE = (0x2005, 0x0010), (0x2005, 0x100E)
@@ -130,7 +133,7 @@ class Instance:
     @property
     def is_compressed(self) -> bool:
         """Whether the pixels are encapsulated (JPEG, JPEG-LS, JPEG 2000, RLE, ...)."""
-        return self.syntax.startswith(_ENCAPSULATED)
+        return self.syntax.startswith(_ENCAPSULATED) and self.pixel_length is None
 
     @property
     def is_deflated(self) -> bool:
@@ -139,8 +142,13 @@ class Instance:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the pixels lie in the file as they are; a missing syntax means plain too."""
-        return self.syntax in _PLAIN_SYNTAXES
+        """Whether the pixels lie in the file as they are; a missing syntax means plain too.
+
+        So do pixels of a stated length, which compressed ones never have: some archives unpack a file and forget to
+        change its syntax.
+        """
+        is_unpacked = self.syntax.startswith(_ENCAPSULATED) and self.pixel_length is not None
+        return self.syntax in _PLAIN_SYNTAXES or is_unpacked
 
     @property
     def frame_shape(self) -> tuple[int, int]:
@@ -171,8 +179,18 @@ def read_dataset(stream: BinaryIO, *, header_only: bool = False, tags: Sequence[
     with warnings.catch_warnings(), pydicom.config.disable_value_validation():
         warnings.simplefilter("ignore")
         check_inflation(stream)
-        wanted = list(tags) if tags else None
-        return pydicom.dcmread(stream, stop_before_pixels=header_only, specific_tags=wanted, force=True)
+        wanted = [pydicom.tag.Tag(key) for key in tags] if tags else None
+        if not header_only:
+            return pydicom.dcmread(stream, specific_tags=wanted, force=True)
+        return cast(FileDataset, read_partial(stream, _ends_header, specific_tags=wanted, force=True))
+
+
+def _ends_header(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+    """Whether the pixels begin at ``tag``, or zeros, which no element begins with.
+
+    Where damage hides the pixels, pydicom would take every eight zeros of theirs for an element, which takes minutes.
+    """
+    return tag in _PIXEL_TAGS or tag.group == 0
 
 
 def read_instance(source: Source) -> Instance | None:
@@ -204,7 +222,7 @@ def read_instance(source: Source) -> Instance | None:
 def _locate_pixels(stream: BinaryIO, dataset: FileDataset, syntax: str) -> tuple[bool, int | None, int | None]:
     if syntax == pydicom.uid.DeflatedExplicitVRLittleEndian:
         return True, None, None
-    little, implicit = dataset.is_little_endian, dataset.is_implicit_VR
+    little = dataset.is_little_endian
     start = stream.tell()
     head = stream.read(12)
     order: Literal["little", "big"] = "little" if little else "big"
@@ -213,12 +231,11 @@ def _locate_pixels(stream: BinaryIO, dataset: FileDataset, syntax: str) -> tuple
     tag = int.from_bytes(head[0:2], order) << 16 | int.from_bytes(head[2:4], order)
     if tag != PIXEL_DATA:
         return False, None, None
-    if implicit:
-        length, offset = int.from_bytes(head[4:8], order), start + 8
-    elif head[4:6] in _LENGTH_FIELD_32:
+    # The element itself says how it is written, whatever the syntax claims: read as a length, its letters are odd.
+    if head[4:6] in _LENGTH_FIELD_32 and head[6:8] == b"\0\0":
         length, offset = int.from_bytes(head[8:12], order), start + 12
     else:
-        return True, None, None
+        length, offset = int.from_bytes(head[4:8], order), start + 8
     if length == 0xFFFFFFFF:
         return True, offset, None
     return length > 0, offset, length
