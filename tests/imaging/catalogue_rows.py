@@ -273,14 +273,14 @@ SECTION_5: dict[str, tuple[Entry, ...]] = {
         *[
             Refuses(f"{_PYDICOM}/{n}.dcm", CAPTURE)
             for n in (
-                "ExplVR_LitEndNoMeta", "badVR", "liver_1frame", "rtdose", "rtplan", "rtstruct", "test-SR",
+                "ExplVR_BigEndNoMeta", "ExplVR_LitEndNoMeta", "badVR", "liver_1frame", "rtdose", "rtplan", "rtstruct", "test-SR",
                 "waveform_ecg",
             )
         ],
         *[
             Refuses(f"{_PYDICOM}/{n}.dcm", DAMAGED)
             for n in (
-                "ExplVR_BigEndNoMeta", "MR_truncated", "UN_sequence", "empty_charset_LEI", "no_meta",
+                "MR_truncated", "UN_sequence", "empty_charset_LEI", "no_meta",
                 "no_meta_group_length",
             )
         ],
