@@ -273,8 +273,8 @@ SECTION_5: dict[str, tuple[Entry, ...]] = {
         *[
             Refuses(f"{_PYDICOM}/{n}.dcm", CAPTURE)
             for n in (
-                "ExplVR_BigEndNoMeta", "ExplVR_LitEndNoMeta", "badVR", "liver_1frame", "rtdose", "rtplan", "rtstruct", "test-SR",
-                "waveform_ecg",
+                "ExplVR_BigEndNoMeta", "ExplVR_LitEndNoMeta", "badVR", "liver_1frame", "rtdose", "rtplan", "rtstruct",
+                "test-SR", "waveform_ecg",
             )
         ],
         *[
