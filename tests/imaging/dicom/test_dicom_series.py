@@ -1,5 +1,6 @@
 """Known-answer DICOM series: what is right is read exactly."""
 
+import io
 import logging
 
 import numpy as np
@@ -14,6 +15,8 @@ from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    JPEGLosslessSV1,
     RLELossless,
 )
 
@@ -330,6 +333,35 @@ def test_damaged_files_are_named(dicom_series, ct_values):
     assert any(names[-1].name in note and "damaged" in note for note in volume.notes)
     names[2].write_bytes(whole[:200])
     assert any("1 slice is missing" in note for note in read_scan(folder).notes)
+
+
+@pytest.mark.parametrize(
+    ("stated", "written"),
+    [
+        (ExplicitVRLittleEndian, ImplicitVRLittleEndian),
+        (ImplicitVRLittleEndian, ExplicitVRLittleEndian),
+        (JPEGLosslessSV1, ExplicitVRLittleEndian),
+        (JPEGLosslessSV1, ImplicitVRLittleEndian),
+        (JPEGBaseline8Bit, ExplicitVRLittleEndian),
+    ],
+)
+def test_pixels_are_found_where_the_file_lies_about_its_syntax(dicom_series, ct_values, stated, written):
+    """As archives do that rewrite a file, or unpack its pixels, and keep what its first lines said."""
+    folder = dicom_series(ct_values)
+    for path in folder.iterdir():
+        dataset = pydicom.dcmread(path)
+        dataset.file_meta.TransferSyntaxUID = stated
+        start, body = io.BytesIO(), io.BytesIO()
+        pydicom.filewriter.write_file_meta_info(start, dataset.file_meta)
+        del dataset.file_meta
+        dataset.preamble = None
+        pydicom.dcmwrite(
+            body, dataset, implicit_vr=written.is_implicit_VR, little_endian=True, enforce_file_format=False
+        )
+        path.write_bytes(bytes(128) + b"DICM" + start.getvalue() + body.getvalue())
+    volume = read_scan(folder)
+    assert np.array_equal(volume.array, ct_values)
+    assert volume.not_measurable is None
 
 
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian])

@@ -87,6 +87,16 @@ def test_overlay_bits_are_dropped_and_the_sign_is_extended(slices, is_signed, rl
     assert np.array_equal(values, true)
 
 
+@pytest.mark.parametrize("is_signed", [False, True])
+def test_pixels_in_the_lower_bits_are_found_where_the_header_says_the_upper(slices, is_signed):
+    def edit(dataset, _):
+        dataset.BitsStored, dataset.HighBit = 12, 15
+
+    stored = STORED.astype(np.int16) - 1600 if is_signed else STORED
+    values, _ = read_values(slices(stored, edit))
+    assert np.array_equal(values, stored)
+
+
 @pytest.mark.parametrize("syntax", [pydicom.uid.ExplicitVRLittleEndian, ExplicitVRBigEndian])
 def test_padding_that_needs_more_bits_than_are_stored_is_air(slices, syntax):
     """Some CT scanners keep HU in 12 bits and write -2000 over all 16 outside the field of view."""

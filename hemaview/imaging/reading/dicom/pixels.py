@@ -174,12 +174,21 @@ def _without_unused_bits(pixels: NDArray, instance: Instance) -> NDArray:
     if unused <= 0:
         return pixels
     native = pixels.astype(pixels.dtype.newbyteorder("="))
-    above = instance.bits_allocated - 1 - instance.high_bit
+    above = unused if _lies_low(native, instance) else instance.bits_allocated - 1 - instance.high_bit
     values = np.asarray((native << above) >> unused)
     if instance.padding is not None and not _fits(instance.padding, instance):
         is_padding = (native >= instance.padding[0]) & (native <= instance.padding[1])
         values[is_padding] = native[is_padding]
     return values
+
+
+def _lies_low(pixels: NDArray, instance: Instance) -> bool:
+    """Whether pixels use the lowest bits, although the header says that the stored ones lie above them."""
+    below = instance.high_bit + 1 - instance.bits_stored
+    if not below:
+        return False
+    lowest = pixels & ((1 << below) - 1)
+    return bool(lowest.any()) and int(pixels.max()) < 1 << instance.bits_stored
 
 
 def _fits(padding: tuple[int, int], instance: Instance) -> bool:
