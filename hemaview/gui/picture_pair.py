@@ -14,6 +14,8 @@ from hemaview.imaging import Plane, PlaneView, Volume, plane_view
 
 _CAPTION_PX = 24
 
+NOT_MADE = "Press Preview to see it."
+
 
 class PicturePair(QWidget):
     """Shows ``before`` on the left and ``after`` on the right, each in the automatic window of its own values."""
@@ -26,6 +28,7 @@ class PicturePair(QWidget):
         self._after: Volume | None = None
         self._view: PlaneView | None = None
         self._index = 0
+        self._gap = NOT_MADE
 
     @property
     def after(self) -> Volume | None:
@@ -44,9 +47,9 @@ class PicturePair(QWidget):
         self._index = index
         self.update()
 
-    def show_after(self, volume: Volume | None) -> None:
-        """Show the changed scan, on the same grid, beside it; None for a gap."""
-        self._after = volume
+    def show_after(self, volume: Volume | None, gap: str = NOT_MADE) -> None:
+        """Show the changed scan, on the same grid, beside it; None for a ``gap`` with a sentence in it."""
+        self._after, self._gap = volume, gap
         self.update()
 
     def set_slice(self, index: int) -> None:
@@ -67,7 +70,7 @@ class PicturePair(QWidget):
             inner = room.adjusted(0, _CAPTION_PX, 0, 0)
             if volume is None:
                 painter.setPen(QColor(COLOURS.muted))
-                painter.drawText(inner, Qt.AlignmentFlag.AlignCenter, "Press Preview to see it.")
+                painter.drawText(inner, Qt.AlignmentFlag.AlignCenter, self._gap)
             else:
                 self._paint(painter, inner, volume)
         painter.end()

@@ -34,6 +34,7 @@ INTRODUCTION = (
     "Your boxes are left out of what the steps estimate."
 )
 MODEL_NOTE = "Masks made from a prepared scan get no corrected volume: it was fitted on scans as they are."
+COMPUTING = "Computing…"
 CANCELLED = "Cancelled; choose other steps or preview again."
 
 
@@ -164,7 +165,9 @@ class PrepareDialog(QDialog):
         something = self.for_display.isChecked() or (self.for_model.isChecked() and self.for_model.isEnabled())
         self.use.setEnabled(result is not None and not busy and something)
         self.remove.setEnabled(self._scan.preparation is not None and not busy)
-        if not busy:
+        if busy:
+            self.pictures.show_after(None, COMPUTING)
+        else:
             self.pictures.show_after(None if result is None else result.display)
             self.progress.setValue(0)
 

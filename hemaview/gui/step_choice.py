@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QCheckBox, QComboBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from hemaview.gui.cards import WrappedLabel
+from hemaview.gui.model_card import Choice
 from hemaview.gui.theme import GAP
 from hemaview.imaging.preprocessing import (
     STEP_KINDS,
@@ -24,7 +25,7 @@ from hemaview.imaging.preprocessing import (
 )
 
 _EXPLANATIONS: dict[type[Step], str] = {
-    BiasFieldStep: "Takes out the uneven sensitivity of MR coils. Seconds.",
+    BiasFieldStep: "Takes out the uneven sensitivity of MR coils.",
     DenoiseStep: "Smooths noise and keeps edges; very thin fingers of blood shrink a little.",
     BrainStep: "Blackens all but the brain and what lies in your boxes. Look at the result.",
     NormaliseStep: "Gives MR values a common scale.",
@@ -55,7 +56,7 @@ class StepChoice(QWidget):
     def __init__(self, parent: QWidget | None = None, *, deepbet: bool = False) -> None:
         super().__init__(parent)
         self.ticks: dict[str, QCheckBox] = {}
-        self.ways: dict[str, QComboBox] = {}
+        self.ways: dict[str, Choice] = {}
         self._notes: dict[str, WrappedLabel] = {}
         self._settings: dict[str, Step] = {kind.name: kind() for kind in STEP_KINDS}
         layout = QVBoxLayout(self)
@@ -71,7 +72,7 @@ class StepChoice(QWidget):
             layout.addWidget(note)
             ways = [way for way in _WAYS.get(kind, ()) if deepbet or way[0] is not BrainMethod.DEEPBET]
             if len(ways) > 1:
-                box = self.ways[kind.name] = QComboBox(self)
+                box = self.ways[kind.name] = Choice(self)
                 box.setAccessibleName(f"{kind.title}: how")
                 for method, text in ways:
                     box.addItem(text, method)

@@ -198,6 +198,7 @@ def test_an_untouched_mask_is_corrected(scene, corrections):
         ({"edited": True}, "edited by hand"),
         ({"evidence": {"adapter": "Site B (0123456789ab)"}}, "without an adapter"),
         ({"evidence": {"one_box": False}}, "single box alone"),
+        ({"evidence": {"prepared": True}}, "saw a prepared scan"),
         ({"segmentation": None}, "not made by a model"),
         ({"volume": None}, "modality is unknown"),
         ({"modality": Modality.UNKNOWN}, "modality is unknown"),

@@ -19,7 +19,7 @@ from hemaview.imaging.volume import Modality, Volume
 ITERATIONS = 50
 LEVELS = 4
 
-_SHRINK = 4
+_SHRINK, _CELLS = 4, 40_000
 _LOOK_S = 0.05
 _MOST_NOT_POSITIVE = 0.05
 
@@ -38,8 +38,9 @@ def correct_bias(
 
     Tustison NJ et al. N4ITK: improved N3 bias correction. IEEE Trans Med Imaging 2010;29:1310-20, by ITK with its
     defaults: ``iterations`` at each of four levels, threshold 0.001, FWHM 0.15, Wiener noise 0.01, 200 bins, cubic
-    splines on 4 x 4 x 4 points at first. The field is estimated on voxels four times as long within the head without
-    ``boxes``, and applied at full resolution; its mean over the head is 1.
+    splines on 4 x 4 x 4 points at first. The field is estimated on voxels at least four times as long, about 40,000
+    of them and 6 mm on a whole head (its finest splines are 30 mm apart), within the head without ``boxes``; it is
+    applied at full resolution, and its mean over the head is 1.
 
     The splines run over voxel indices times spacing, so a sheared grid or uneven slices only change what "smooth"
     means a little; no voxel moves. Raises ``ScanError`` for CT and for scans with values that are not positive.
@@ -62,7 +63,8 @@ def _log_field(
     """The natural logarithm of the field at every voxel."""
     import SimpleITK as sitk  # noqa: N813
 
-    step = _SHRINK * min(volume.geometry.spacing)
+    whole_mm3 = 1000 * volume.geometry.voxel_volume_ml * volume.array.size
+    step = max(_SHRINK * min(volume.geometry.spacing), (whole_mm3 / _CELLS) ** (1 / 3))
     joined = Joined.to(volume.array, volume.geometry, step)
     share = Joined.to(used.astype(np.float32), volume.geometry, step).array
     image = sitk.GetImageFromArray(np.maximum(joined.array, np.finfo(np.float32).tiny))
