@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ from hemaview.segmentation.contract import CancelToken
 _log = logging.getLogger(__name__)
 
 Report = Callable[[float], None]
+
+_TELL_EVERY_S = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +49,15 @@ class TaskThread(NewestWinsThread[Task]):
     def process(self, job: Task, cancel: CancelToken) -> None:
         """Run one task."""
 
+        told = -_TELL_EVERY_S
+
         def report(fraction: float) -> None:
+            nonlocal told
             cancel.raise_if_cancelled()
-            self.progressed.emit(job.label, min(max(float(fraction), 0.0), 1.0))
+            # A signal for each of thousands of small files would leave the window time for nothing else.
+            if time.monotonic() - told >= _TELL_EVERY_S:
+                told = time.monotonic()
+                self.progressed.emit(job.label, min(max(float(fraction), 0.0), 1.0))
 
         result: object = None
         sentence: str | None = None

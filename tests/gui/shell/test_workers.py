@@ -201,3 +201,18 @@ def test_cancel_leaves_nothing_waiting_even_before_the_first_task_began(qtbot):
     qtbot.waitUntil(lambda: results != [], timeout=10_000)
     queue.close()
     assert results == [4]
+
+
+def test_a_report_for_each_of_many_files_does_not_flood_the_window(qtbot):
+    told, ended = [], []
+    queue = TaskQueue()
+    queue.changed.connect(lambda label, fraction: told.append(fraction))
+
+    def work(report) -> None:
+        for number in range(5000):
+            report(number / 5000)
+
+    queue.run(Task("Looking", work, ended.append))
+    qtbot.waitUntil(lambda: ended != [], timeout=20_000)
+    queue.close()
+    assert 2 <= len(told) < 1000
