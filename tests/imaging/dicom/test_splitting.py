@@ -312,6 +312,25 @@ def test_planes_sizes_and_pixel_spacings_are_parted(dicom_series, pictures):
     assert [s.uid.partition("#")[2] for s in found] == ["7x3", "7x6"]
 
 
+def test_slices_far_from_the_head_do_not_spoil_it(dicom_series, pictures):
+    """A scanner waits for the contrast at one place of the neck or chest, over and over, before it scans the head."""
+    values = pictures(2)
+
+    def waiting(dataset, n):
+        dataset.ImagePositionPatient = [-100, -80, 300 + 5 * n if n >= SLICES else 0]
+        dataset.AcquisitionTime = f"1200{n:02d}"
+
+    folder = dicom_series(values, edit=waiting)
+    parts = _parts(folder)
+    assert list(parts) == ["stretch-1", "stretch-2"]
+    assert "same position" in parts["stretch-1"].reason
+    volume = read_scan(folder)
+    assert volume.not_measurable is None
+    assert np.array_equal(volume.array, values[SLICES:])
+    assert volume.geometry.origin[2] == 300 + 5 * SLICES
+    assert any("lie far from these" in note for note in volume.notes)
+
+
 @pytest.mark.parametrize("shift", [1.7, 20.0])
 def test_a_patient_laid_down_anew_is_another_stack(dicom_series, pictures, shift):
     """Places of two frames of reference cannot be compared, even where one stack seems to continue the other."""

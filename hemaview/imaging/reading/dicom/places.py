@@ -12,6 +12,8 @@ from hemaview.imaging.reading.dicom.header import Instance
 from hemaview.imaging.reading.dicom.slice_places import repeated
 
 _IRREGULAR_TIMES = 1.5
+_APART_MM, _APART_TIMES = 80.0, 10.0
+"""What lies this far from the rest is another part of the body; no haematoma reaches across."""
 _EVEN_SHARE = 0.05
 _LEAST_NORMAL = 0.5
 """Of two unit vectors at right angles it is 1; a header whose rows and columns are nearly parallel is damaged."""
@@ -45,6 +47,15 @@ class Places:
         first = np.full(len(self.counts), np.inf)
         np.minimum.at(first, self.number, self.along)
         return np.diff(first)
+
+    @property
+    def stretches(self) -> NDArray[np.int64]:
+        """(n,) which stretch of the body every picture shows, counted from 0: what lies far apart is no one scan."""
+        gaps = self.gaps
+        if gaps.size < 2:
+            return np.zeros_like(self.number)
+        is_apart = gaps > max(_APART_MM, _APART_TIMES * float(np.median(gaps)))
+        return np.asarray(np.concatenate(([0], np.cumsum(is_apart)))[self.number])
 
     @property
     def is_irregular(self) -> bool:

@@ -56,7 +56,7 @@ def _views(part: Part) -> list[Part]:
 
 
 def _stacks(part: Part) -> list[Part]:
-    parts = _views(part)
+    parts = [stretch for view in _views(part) for stretch in _stretches(view)]
     for trait in CONTRASTS:
         parts = [smaller for whole in parts for smaller in _parted_if_stacks(whole, trait)]
     return [smaller for whole in parts for smaller in _without_repeats(whole)]
@@ -90,6 +90,24 @@ def _share(part: Part, values: Sequence[str], value: str, trait: Trait) -> Part:
     word = trait.word_of(value)
     words = (*part.words, word) if word else part.words
     return replace(part, pictures=own, keys=(*part.keys, trait.key_of(value)), words=words)
+
+
+def _stretches(part: Part) -> list[Part]:
+    """``part`` in pieces that lie far from each other, such as a head and the slices that wait for its contrast."""
+    places = places_of(part.pictures)
+    if places is None or not (found := places.stretches).any():
+        return [part]
+    count = int(found.max()) + 1
+    return [
+        replace(
+            part,
+            pictures=tuple(p for p, n in zip(part.pictures, found, strict=True) if n == number),
+            keys=(*part.keys, f"stretch-{number + 1}"),
+            words=(*part.words, f"stretch {number + 1} of {count}"),
+            notes=(*part.notes, "Pictures that lie far from these belong to a stack of their own."),
+        )
+        for number in range(count)
+    ]
 
 
 def _parted_if_stacks(part: Part, trait: Trait) -> list[Part]:
