@@ -40,6 +40,14 @@ def _drop(which, *keywords):
     return edit
 
 
+def _both(first, second):
+    def edit(dataset, k):
+        first(dataset, k)
+        second(dataset, k)
+
+    return edit
+
+
 def _written(which, keyword, text):
     """Put ``text`` where numbers belong, as only a damaged or careless program does."""
 
@@ -63,6 +71,7 @@ def _written(which, keyword, text):
         (_set(EVERY, SOPClassUID=DigitalXRayImageStorageForPresentation), "not a CT or MR scan"),
         (_set(EVERY, PhotometricInterpretation="MONOCHROME1"), "negative (MONOCHROME1)"),
         (_set(EVERY, RescaleSlope=0), "cannot be rescaled"),
+        (_both(_set(EVERY, RescaleIntercept=-1024), _drop((3,), "RescaleIntercept")), "unlike those of the others"),
         (_drop(EVERY, "PixelSpacing"), "how large its pixels are"),
         (_set(EVERY, PixelSpacing=[0, 0]), "pixel spacing of 0 mm cannot be right"),
         (_drop(EVERY, "ImagePositionPatient"), "where its pictures lie"),

@@ -48,13 +48,22 @@ def judge(pictures: Sequence[Instance], broken: Collection[Instance] = ()) -> Ju
 
 def _stacked(pictures: Sequence[Instance]) -> tuple[Stack, str | None]:
     """The stack of pictures, and why nothing may be measured on it."""
-    reason = next((why for picture in pictures if (why := look_only(picture))), None)
+    reason = next((why for picture in pictures if (why := look_only(picture))), _unlike_scales(pictures))
     if reason is None:
         try:
             return form_stack(pictures), None
         except NotAStack as problem:
             reason = str(problem)
     return form_pile(pictures), reason
+
+
+def _unlike_scales(pictures: Sequence[Instance]) -> str | None:
+    """Why the values of pictures cannot be compared: some are rescaled, and others do not say how they should be."""
+    for stated, neutral in (([p.slope for p in pictures], 1), ([p.intercept for p in pictures], 0)):
+        silent = [picture for picture, number in zip(pictures, stated, strict=True) if number is None]
+        if silent and any(number not in (None, neutral) for number in stated):
+            return f"it does not say how the values of {file_names(silent)} are rescaled, unlike those of the others"
+    return None
 
 
 def _left_out(pictures: Sequence[Instance]) -> str:
