@@ -80,7 +80,7 @@ _CD = (
     Stack("", V, (16, 16, 1), None, CAPTURE),
     *[Stack("", M, (16, 16, 1), (1.3672, 1.3672, 10))] * 3,
     Stack("", V, (16, 16, 1), None, CAPTURE),
-    Stack("", V, (16, 16, 4), None, "hole of 202.5 mm"),
+    *[Stack(f"stretch-{part}", M, (16, 16, n), (0.4883, 0.4883, 1.25)) for part, n in ((1, 1), (2, 3))],
     *[Stack(part, M, (16, 16, 1), (1.1719, 1.1719, 10)) for part in ("axial", "coronal", "sagittal") * 2],
     Stack("", M, (16, 16, 1), (1.3672, 1.3672, 10)),
     Stack("", V, (16, 16, 1), None, CAPTURE),
