@@ -5,6 +5,7 @@
     python3 packaging/dev.py run [FILES]     set up, then open the window
     python3 packaging/dev.py lint [--fix]    ruff, mypy and the import contracts
     python3 packaging/dev.py bench [ARGS]    the table of engines against the real scans
+    python3 packaging/dev.py guide           make the pictures of the user guide again
     python3 packaging/dev.py setup           only set up
 
 Everything goes into .venv beside pyproject.toml, at the versions of packaging/constraints.txt. Needs the standard
@@ -118,6 +119,14 @@ def bench(arguments: list[str], wanted: str | None) -> int:
     return call([*program(wanted), "hemaview.evaluation.benchmark", *arguments])
 
 
+def guide(arguments: list[str], wanted: str | None) -> int:
+    """Make docs/guide/*.png again, from the real window without a screen."""
+    if arguments:
+        raise SetupError(f"guide takes no {arguments[0]}.")
+    install_debian_packages(SCREEN_LIBRARIES)
+    return call([str(set_up(ROOT, wanted)), str(ROOT / "packaging" / "guide_pictures.py")])
+
+
 def setup(arguments: list[str], wanted: str | None) -> int:
     """Only set up."""
     if arguments:
@@ -127,7 +136,7 @@ def setup(arguments: list[str], wanted: str | None) -> int:
     return 0
 
 
-COMMANDS = {"demo": demo, "test": test, "run": run, "lint": lint, "bench": bench, "setup": setup}
+COMMANDS = {"demo": demo, "test": test, "run": run, "lint": lint, "bench": bench, "guide": guide, "setup": setup}
 
 
 def stop(number: int, frame: types.FrameType | None) -> None:

@@ -43,6 +43,8 @@ class GuideText(QTextBrowser):
         self._keys = keys
         self._words: tuple[str, ...] = ()
         self.setOpenLinks(False)
+        # One that comes and goes would change the room that pictures are fitted to.
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self.setAccessibleName("Page of the user guide")
         self.anchorClicked.connect(self.follow)
         self.sourceChanged.connect(self._dress)

@@ -57,8 +57,8 @@ class HelpWindow(QWidget):
         self.search.setClearButtonEnabled(True)
         self.search.addAction(icon("search", COLOURS.muted), QLineEdit.ActionPosition.LeadingPosition)
         self.search.installEventFilter(self)
-        self.back = self._button("Back", "Alt+Left", self.text.backward)
-        self.forward = self._button("Forward", "Alt+Right", self.text.forward)
+        self.back = self._button("Back (Alt+Left)", self.text.backward)
+        self.forward = self._button("Forward (Alt+Right)", self.text.forward)
         self._lay_out()
 
         self.search.textChanged.connect(self._on_search)
@@ -71,6 +71,8 @@ class HelpWindow(QWidget):
             ("Ctrl+F", self._begin_search),
             ("F3", lambda: self._step(1)),
             ("Shift+F3", lambda: self._step(-1)),
+            ("Alt+Left", self.text.backward),
+            ("Alt+Right", self.text.forward),
             ("Ctrl+W", self.close),
         ):
             QShortcut(QKeySequence(keys_text), self).activated.connect(run)
@@ -90,10 +92,9 @@ class HelpWindow(QWidget):
 
     # Layout
 
-    def _button(self, text: str, keys: str, run: Callable[[], None]) -> QPushButton:
-        button = QPushButton(text, self)
-        button.setShortcut(QKeySequence(keys))
-        button.setToolTip(f"{text} ({keys})")
+    def _button(self, tip: str, run: Callable[[], None]) -> QPushButton:
+        button = QPushButton(tip.partition(" ")[0], self)
+        button.setToolTip(tip)
         button.setEnabled(False)
         button.clicked.connect(run)
         return button
