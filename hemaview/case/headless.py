@@ -74,8 +74,7 @@ def segment_scan(
     ).with_volume(volume)
     if scan.look_only is not None:
         raise ScanError(scan.look_only)
-    answer = engine.segment(volume, prompt, on_slice=on_slice, cancel=cancel)
-    found = replace(answer, prepared=volume.prepared)
+    found = engine.segment(volume, prompt, on_slice=on_slice, cancel=cancel)
     return Snapshot(1, scan, replace(found.prompt, fixed=()), found.mask(), SegmentationRecord.of(found, scan.modality))
 
 

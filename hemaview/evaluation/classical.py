@@ -60,7 +60,17 @@ class ClassicalSegmenter:
         seconds = time.perf_counter() - started
         confidence = np.full(len(found), np.nan, dtype=np.float32)
         probability = found.astype(np.float32)
-        return Segmentation(probability, region, volume.geometry, asked, self._info, confidence, seconds, seconds)
+        return Segmentation(
+            probability,
+            region,
+            volume.geometry,
+            asked,
+            self._info,
+            confidence,
+            seconds,
+            seconds,
+            prepared=volume.prepared,
+        )
 
 
 def otsu(values: NDArray[np.float32]) -> NDArray[np.bool_]:

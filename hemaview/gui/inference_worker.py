@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, Signal
 
@@ -116,7 +116,7 @@ class InferenceWorker(NewestWinsThread["InferenceRequest | Look"]):
             kind = type(error).__name__
             self.failed.emit(job.number, f"The segmentation stopped unexpectedly ({kind}); draw the box again.")
         else:
-            self.done.emit(job.number, replace(answer, prepared=job.volume.prepared))
+            self.done.emit(job.number, answer)
 
     def _load_fallback(self, problem: str) -> tuple[Segmenter | None, str]:
         assert self._fallback is not None

@@ -216,8 +216,8 @@ class Segmentation:
     request left their depth open, and where it held no box, the one that the engine looked in stands there.
     ``slice_confidence`` is the engine's own estimate of the mask's
     IoU, 0 to 1, per slice of the window (NaN where nothing was found). ``seconds_first`` and
-    ``seconds_total`` are wall time from the call to the first slice and to the end. ``prepared``, filled in
-    by who asked, names the steps that had changed the scan's values before the engine saw them (``Volume.prepared``).
+    ``seconds_total`` are wall time from the call to the first slice and to the end. ``prepared`` is
+    the scan's (``Volume.prepared``): the steps that had changed the values that the engine saw.
     """
 
     probability: NDArray[np.float32]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-_ROUNDS = 1000
+_ROUNDS = 500
 _SUBDIVISIONS = 4
 _INWARDS_MM, _OUTWARDS_MM = 20, 10
 _SHARPEST_MM, _FLATTEST_MM = 3.33, 10.0
@@ -108,7 +108,7 @@ def _push(
     threshold: float,
 ) -> NDArray[np.float64]:
     """Positive where what lies inside is brain, negative where it is darker than the local edge."""
-    reach = np.arange(0, _INWARDS_MM, step_mm / 2)
+    reach = np.arange(0, _INWARDS_MM, step_mm)
     grey = _look(head, points[:, None] - reach[:, None] * normals[:, None], step_mm)
     lowest = np.maximum(levels.dark, np.minimum(levels.usual, grey.min(axis=1)))
     highest = np.minimum(levels.usual, np.maximum(levels.edge, grey[:, reach <= _OUTWARDS_MM].max(axis=1)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,7 +91,7 @@ class GuidedSegmenter:
             check=check,
             started=started,
         )
-        return run.run(asked, volume.geometry, self._info)
+        return replace(run.run(asked, volume.geometry, self._info), prepared=volume.prepared)
 
     def _open(self, volume: Volume) -> _Opened:
         if self._opened is None or self._opened.volume() is not volume:

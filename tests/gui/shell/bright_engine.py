@@ -90,6 +90,7 @@ class BrightEngine:
             slice_confidence=self._confidence(found),
             seconds_first=0.001,
             seconds_total=time.perf_counter() - began,
+            prepared=volume.prepared,
         )
 
     def _confidence(self, found: np.ndarray) -> np.ndarray:
