@@ -158,9 +158,7 @@ class Case(CaseContent):
         self._commit(record, lambda: self._attach(scan_id, volume))
         return self._state.scans[scan_id]
 
-    def set_preparation(
-        self, scan_id: str, preparation: Preparation | None, prepared: Prepared | None = None
-    ) -> None:
+    def set_preparation(self, scan_id: str, preparation: Preparation | None, prepared: Prepared | None = None) -> None:
         """Say how a scan is prepared for the eye or the model; None goes back to the scan itself. Not an undo step.
 
         ``prepared`` is what came out where that is known; else ``show_prepared`` brings it. Masks, readings and the
