@@ -75,6 +75,20 @@ def test_two_stacks_of_different_planes_are_two_scans(dicom, frames, saved):
     assert np.array_equal(by_plane["sagittal"].array, frames[:2:-1].astype(int) - 1000)
 
 
+def test_enhanced_files_of_one_frame_keep_their_numbers(dicom, frames, tmp_path):
+    """Two rounds over the same places are told apart by nothing else."""
+    series = dicom.single(frames[0]).SeriesInstanceUID
+    for n in range(8):
+        dataset = dicom.enhanced(frames[:1], modality="CT", step=(0, 0, 0))
+        place = dataset.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence[0]
+        place.ImagePositionPatient = [-100, -80, 5 * (n % 4)]
+        dataset.SeriesInstanceUID, dataset.InstanceNumber = series, n + 1
+        pydicom.dcmwrite(tmp_path / f"{n}.dcm", dataset, enforce_file_format=True)
+    found = list_series(tmp_path)
+    assert [s.uid.partition("#")[2] for s in found] == ["set-1", "set-2"]
+    assert [s.images for s in found] == [4, 4]
+
+
 def test_echoes_in_one_object_are_scans_of_their_own(dicom, frames, saved):
     def echo(k):
         return {

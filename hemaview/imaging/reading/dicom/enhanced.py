@@ -53,8 +53,13 @@ def enhanced_frames(instance: Instance, dataset: Dataset) -> tuple[Instance, ...
     sequence = _pulse_sequence(dataset)
     if sequence and "sequence" not in instance.technique:
         instance = replace(instance, technique={**instance.technique, "sequence": sequence})
-    only = instance if len(per_frame) == 1 else replace(instance, position=None)
-    return tuple(_picture(only, _Groups(own, shared), index) for index, own in enumerate(per_frame))
+    if len(per_frame) == 1:
+        return (_picture(instance, _Groups(per_frame[0], shared), 0),)
+    unplaced = replace(instance, position=None)
+    return tuple(
+        _picture(replace(unplaced, instance_number=index + 1), _Groups(own, shared), index)
+        for index, own in enumerate(per_frame)
+    )
 
 
 def _pulse_sequence(dataset: Dataset) -> str:
@@ -71,7 +76,6 @@ def _picture(instance: Instance, groups: _Groups, index: int) -> Instance:
     picture = replace(
         instance,
         frame=index,
-        instance_number=index + 1,
         image_type=_image_type(groups) or instance.image_type,
         position=floats(place, "ImagePositionPatient", 3) or instance.position,
         orientation=floats(direction, "ImageOrientationPatient", 6) or instance.orientation,
