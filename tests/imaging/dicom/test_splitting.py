@@ -331,6 +331,14 @@ def test_slices_far_from_the_head_do_not_spoil_it(dicom_series, pictures):
     assert any("lie far from these" in note for note in volume.notes)
 
 
+@pytest.mark.parametrize("keyword", ["PatientID", "StudyInstanceUID"])
+def test_a_patient_or_study_for_every_slice_says_nothing(dicom_series, pictures, keyword):
+    def anonymised(dataset, n):
+        setattr(dataset, keyword, f"1.2.{n}")
+
+    assert [s.images for s in list_series(dicom_series(pictures(1), edit=anonymised))] == [SLICES]
+
+
 @pytest.mark.parametrize("shift", [1.7, 20.0])
 def test_a_patient_laid_down_anew_is_another_stack(dicom_series, pictures, shift):
     """Places of two frames of reference cannot be compared, even where one stack seems to continue the other."""

@@ -19,6 +19,7 @@ from hemaview.imaging.reading.dicom.wording import natural_order
 _SAME_ORIENTATION = 2e-3
 _SAME_SPACING = 1e-3
 _SAME_ECHO = 0.01
+_LEAST_STACK = 4
 _PLANES = ("sagittal", "coronal", "axial")
 _MOST_PLANES = 6
 _COMPONENTS = {
@@ -102,8 +103,13 @@ def _studies(pictures: Sequence[Instance]) -> list[str]:
 
 
 def _where_several(digests: list[str]) -> list[str]:
-    """Shortened digests, or nothing where only one is met: files from which it was removed belong to it."""
-    several = len({*digests} - {""}) > 1
+    """Shortened digests, or nothing where only one is met: files from which it was removed belong to it.
+
+    Nothing, too, where every slice has its own, which some programs that remove names leave behind.
+    """
+    met = {*digests} - {""}
+    is_each_its_own = len(met) == len(digests) and len(digests) >= _LEAST_STACK
+    several = len(met) > 1 and not is_each_its_own
     return [digest[:4] if several else "" for digest in digests]
 
 
