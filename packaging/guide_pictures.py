@@ -20,7 +20,6 @@ from guide_phantoms import write_cd
 from PIL import Image
 from PySide6.QtCore import QBuffer, QEventLoop, QIODevice, QPoint, QRect, QTimer
 from PySide6.QtWidgets import QApplication, QDialog, QScrollArea, QWidget
-from superqt import QCollapsible
 
 from hemaview.errors import HemaviewError
 from hemaview.gui.app import make_application
@@ -33,7 +32,7 @@ from hemaview.gui.view_state import Tool
 from hemaview.imaging import Plane
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "guide"
-WINDOW, SMALL_WINDOW = (1280, 800), (1040, 640)
+WINDOW, SMALL_WINDOW = (1280, 800), (1040, 560)
 _COLOURS = 256
 _PATIENCE_S = 120.0
 
@@ -65,6 +64,7 @@ def take_marking(shown: MainWindow) -> None:
     shown.show_tada_slice()
     settle(shown)
     save(shown, "window")
+    save(shown.volumes, "volumes")
     shown.state.set_tool(Tool.BOX)
     settle(shown)
     save(shown.grid, "box", QRect(0, 0, shown.grid.width(), shown.grid.height() // 2 + 1))
@@ -76,10 +76,6 @@ def take_marking(shown: MainWindow) -> None:
     save(axial, "axial")
     shown.messages.dismiss()
     save(shown, "review", beside_the_strip(shown))
-    for details in shown.volumes.findChildren(QCollapsible):
-        details.expand()
-    settle(shown)
-    save(shown.volumes, "volumes")
     shown.grid.toggle_maximised(axial)
     shown.resize(*WINDOW)
     settle(shown)
@@ -103,7 +99,7 @@ def take_preparing(shown: MainWindow) -> None:
 def take_models(shown: MainWindow) -> None:
     """The list of models."""
     dialog = ModelsDialog(shown.workflow, shown)
-    dialog.resize(760, 730)
+    dialog.resize(760, 520)
     dialog.open()
     wait_until(lambda: not dialog.is_busy)
     save(dialog, "models")

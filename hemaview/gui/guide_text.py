@@ -32,6 +32,8 @@ _BELOW_ITEM = 4
 _BELOW_LIST = 12
 _LINE_PERCENT = 118.0
 _SETTLE_MS = 120
+_PICTURE = "\ufffc"
+"""What stands for a picture in the text of a document."""
 _MONOSPACE = ["DejaVu Sans Mono", "Consolas", "Menlo", "Liberation Mono", "monospace"]
 
 
@@ -165,7 +167,9 @@ def _dress_code(block: QTextBlock) -> None:
 def _space(block: QTextBlock) -> None:
     """Give the lines of a paragraph room, and a list an end."""
     form = block.blockFormat()
-    form.setLineHeight(_LINE_PERCENT, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
+    # A share of the height of a picture would be a hole below it.
+    if _PICTURE not in block.text():
+        form.setLineHeight(_LINE_PERCENT, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
     if block.textList() is not None:
         follows = block.next().isValid() and block.next().textList() is block.textList()
         form.setBottomMargin(_BELOW_ITEM if follows else _BELOW_LIST)

@@ -85,7 +85,7 @@ def test_a_debugger_or_a_number_of_workers_given_by_hand_is_respected(dev: Modul
 def test_an_unknown_command_lists_the_known_ones(dev: ModuleType, arguments: list[str]) -> None:
     answer = subprocess.run([sys.executable, dev.__file__, *arguments], capture_output=True, text=True)
     assert answer.returncode == 2
-    assert "demo,test,run,lint,bench,setup" in answer.stderr.replace(" ", "")
+    assert "demo,test,run,lint,bench,guide,setup" in answer.stderr.replace(" ", "")
 
 
 def test_the_table_needs_scans_and_says_how_to_name_them(
