@@ -56,6 +56,16 @@ class Source:
         # BadZipFile, EOFError, zlib.error, lzma.LZMAError and more: the packed bytes are damaged.
         return incomplete(self.path.name)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it holds no byte, as what is left of a copy that was broken off."""
+        if self.member is not None:
+            return self.member.file_size == 0
+        try:
+            return self.path.stat().st_size == 0
+        except OSError:
+            return False
+
     def start(self) -> bytes:
         """The first 132 bytes, unpacked, without reading the rest. Raises ``ScanError``."""
         try:

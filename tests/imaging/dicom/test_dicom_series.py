@@ -335,6 +335,15 @@ def test_damaged_files_are_named(dicom_series, ct_values):
     assert any("1 slice is missing" in note for note in read_scan(folder).notes)
 
 
+@pytest.mark.parametrize("name", ["IM0007", "1.2.840.7", "IM7.dcm"])
+def test_an_empty_file_where_a_slice_was_is_named(dicom_series, ct_values, name):
+    folder = dicom_series(ct_values)
+    (folder / name).touch()
+    (folder / "autorun.inf").touch()
+    [note] = read_scan(folder).notes
+    assert note.startswith(f"1 damaged file was left out ('{name}')")
+
+
 @pytest.mark.parametrize(
     ("stated", "written"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 
 from hemaview.errors import ScanError
 from hemaview.imaging.reading.dicom.frames import NotAPicture, pictures
@@ -47,6 +48,12 @@ def is_cut_off(instance: Instance) -> bool:
     return not instance.series_uid and not instance.has_pixels and not instance.modality
 
 
+def _was_dicom(source: Source) -> bool:
+    """Whether a file that is not DICOM is named as one; such names often have no suffix or a number for it."""
+    suffix = PurePath(source.name).suffix.lower()
+    return suffix in _DICOM_SUFFIXES or ((not suffix or suffix[1:].isdigit()) and source.is_empty)
+
+
 def find_pictures(sources: Sequence[Source], progress: Callable[[float], None] | None = None) -> Found:
     """All pictures in ``sources``; files that are not DICOM, and DICOMDIRs, are passed over.
 
@@ -64,7 +71,7 @@ def find_pictures(sources: Sequence[Source], progress: Callable[[float], None] |
             closed.append((source, error))
             held = ()
         if held is None:
-            if source.name.lower().endswith(_DICOM_SUFFIXES):
+            if _was_dicom(source):
                 damaged.append(source)
         elif held and held[0].sop_class != DICOMDIR_CLASS:
             if is_cut_off(held[0]):
