@@ -58,17 +58,20 @@ def mask_extent(mask: NDArray[np.bool_]) -> Region | None:
 def content_bounds(volume: Volume) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Lower and upper faces (i, j, k) of what stands out from the background; the whole scan when nothing does.
 
+    Of a scan for looking only, a scout or a page of text, all of it.
     Background is air in a CT in HU, else what lies below a tenth of the way from the 1st to the 99th percentile.
     Of what remains the largest connected body counts, so that neither noise nor the head rest does.
     """
+    lower = np.full(3, -0.5)
+    upper = np.asarray(volume.geometry.size) - 0.5
+    if volume.not_measurable is not None:
+        return lower, upper
     sample, steps = _sample(volume)
     if volume.is_hounsfield:
         bright = sample > _AIR_BELOW_HU
     else:
         low, high = (float(v) for v in np.percentile(sample, (1, 99)))
         bright = sample > low + 0.1 * (high - low)
-    lower = np.full(3, -0.5)
-    upper = np.asarray(volume.geometry.size) - 0.5
     # Eroding parts what only touches; the scan's border is no border of the body.
     bodies, count = ndimage.label(ndimage.binary_erosion(bright, border_value=1))
     if count == 0:

@@ -115,7 +115,7 @@ def grid_text(entry: ScanEntry) -> str:
 
 
 def thumbnail(volume: Volume) -> QIcon:
-    """The middle axial slice."""
+    """The middle slice."""
     side = 2 * _THUMBNAIL
     fitted = volume_picture(volume).scaled(
         side, side, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation

@@ -11,7 +11,7 @@ from PySide6.QtGui import QImage
 
 from hemaview.errors import HemaviewError
 from hemaview.gui.scan_content import scan_looks
-from hemaview.imaging import Plane, Volume, plane_view
+from hemaview.imaging import Volume, acquisition_plane, plane_view
 from hemaview.imaging.windowing import to_grey8
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def picture_of(item: SeriesItem) -> QImage | None:
 
 
 def volume_picture(volume: Volume) -> QImage:
-    """The middle axial slice of a scan at its true proportions, about 256 pixels a side."""
-    view = plane_view(volume.geometry, Plane.AXIAL)
+    """The middle slice of a scan as it was taken, at its true proportions, about 256 pixels a side."""
+    view = plane_view(volume.geometry, acquisition_plane(volume.geometry))
     page = view.extract(volume.array, view.slice_count // 2)
     step = max(1, min(page.shape) // _SIDE)
     grey = to_grey8(np.ascontiguousarray(page[::step, ::step]), scan_looks(volume).window)
