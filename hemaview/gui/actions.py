@@ -14,7 +14,20 @@ from hemaview.gui.view_state import Tool
 
 SEPARATOR = "-"
 
-NEEDS = ("case", "scan", "measurable", "prompt", "mask", "edited", "review", "carry", "scans", "dicom", "prepared")
+NEEDS = (
+    "case",
+    "scan",
+    "measurable",
+    "prompt",
+    "mask",
+    "edited",
+    "review",
+    "carry",
+    "scans",
+    "dicom",
+    "prepared",
+    "missing",
+)
 """What an action may need: a case, a scan on display, one that may be measured, a box or point, a mask, and so on."""
 LOOKING_TOOLS = (Tool.CROSSHAIR, Tool.WINDOW)
 """Tools that change nothing, so that they suit a scan that can only be looked at."""
@@ -39,6 +52,9 @@ SPECS: tuple[ActionSpec, ...] = (
     ActionSpec("open_folder", "File", "Open folder or CD…", ("Ctrl+Shift+O",), "open", "Look through it for scans"),
     ActionSpec("browse", "File", "Choose among the scans found…", ("Ctrl+Shift+B",), "browse", "In the last folder"),
     ActionSpec("add_scan", "File", "Add scan to this case…", ("Ctrl+Alt+O",), "add-scan", needs="case"),
+    ActionSpec(
+        "find_scan", "File", "Show where the scan is…", (), "open", "Its files were moved, or the CD is back", "missing"
+    ),
     ActionSpec("sample", "File", "Open sample phantom", (), "sample", "An MR head with an artificial haematoma"),
     ActionSpec("close_case", "File", "Close case", ("Ctrl+W",), "close", needs="case"),
     ActionSpec(SEPARATOR, "File", ""),

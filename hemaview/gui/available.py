@@ -25,6 +25,7 @@ def available(case: Case | None, state: ViewState) -> set[str]:
         "carry": bool(mask_sources(case)),
         "scans": len(case.scans) > 1,
         "dicom": is_dicom(scan),
+        "missing": scan is not None and scan.problem is not None and not case.read_only,
         "prepared": on_display and scan is not None and scan.prepared is not None,
     }
     return {name for name, is_there in there.items() if is_there}

@@ -8,7 +8,7 @@ from typing import Any
 
 from PySide6.QtWidgets import QFileDialog, QWidget
 
-from hemaview.case import Snapshot, export
+from hemaview.case import ScanEntry, Snapshot, export
 from hemaview.case.headless import write_results
 from hemaview.errors import ExportError
 from hemaview.gui.workflow import Workflow
@@ -46,6 +46,16 @@ class FileDialogs:
         """Ask for a folder; empty when the user thought better of it."""
         name = QFileDialog.getExistingDirectory(over, "Open folder or CD", self._folder)
         return self._remembered([Path(name)] if name else [])
+
+    def ask_where(self, scan: ScanEntry) -> Path | None:
+        """Ask where a scan of the case lies now: for its folder if it was a DICOM series in one, else for its file."""
+        start = next((str(place) for place in scan.path.parents if place.is_dir()), "")
+        title = f"Where is {scan.name}?"
+        if scan.series_uid is not None and not scan.path.suffix:
+            chosen = QFileDialog.getExistingDirectory(self._window, title, start)
+        else:
+            chosen, _ = QFileDialog.getOpenFileName(self._window, title, start, scan_filter())
+        return Path(chosen) if chosen else None
 
     def import_mask(self) -> None:
         """Replace the mask by one from a file."""

@@ -268,7 +268,7 @@ class MainWindow(QMainWindow):
         }
         for tool, action_id in TOOL_ACTIONS.items():
             handlers[action_id] = lambda tool=tool: state.set_tool(tool)
-        scans, deidentifying = ScanActions(self, self.scans, flow), Deidentifying(self, flow)
+        scans, deidentifying = ScanActions(self, self.scans, flow, self._files), Deidentifying(self, flow)
         for part in (self.prompting, self._presets, self.models, self.preparing, self.help, scans, deidentifying):
             handlers |= part.handlers()
         table.connect(handlers)
@@ -295,9 +295,10 @@ class MainWindow(QMainWindow):
         case, table, review = self.case, self.actions_table, self.state.review
         scan = case.active_scan if case is not None else None
         look_only = scan.not_measurable if scan is not None else None
-        table.allow(available(case, self.state), look_only_text(look_only))
+        why_not = (scan.problem if scan is not None else None) or look_only_text(look_only)
+        table.allow(available(case, self.state), why_not)
         self.look_only.show_reason(look_only)
-        self.volumes.show_look_only(look_only_text(look_only))
+        self.volumes.show_look_only(why_not)
         if look_only is not None and self.state.tool not in LOOKING_TOOLS:
             self.state.set_tool(Tool.CROSSHAIR)
         self.answer.show_case(case, review)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 
-from hemaview.case import Case
+from hemaview.case import Case, ScanEntry
 from hemaview.case.sample import load_sample
-from hemaview.errors import HemaviewError
+from hemaview.errors import HemaviewError, ScanError
 from hemaview.gui.scan_content import scan_looks
-from hemaview.gui.scan_reading import Found, ScansRead, Wanted, find_scans, read_scans
+from hemaview.gui.scan_reading import Found, ReadScan, ScansRead, Wanted, find_scans, read_scans
 from hemaview.gui.task_thread import Report, Task
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from hemaview.imaging.catalogue import SeriesItem
 
 CASE_JOURNAL = "journal.jsonl"
+
+OTHER_SCAN = (
+    "'{}' is not the scan of this case, because its values or its grid differ; choose the files it was made from."
+)
 
 
 class Opening(QObject):
@@ -93,6 +97,24 @@ class Opening(QObject):
         self._flow.tasks.run(
             Task("Opening the case", lambda report: _read_case(directory, report), opened, quiet, replaceable=True)
         )
+
+    def find_again(self, scan: ScanEntry, path: Path) -> None:
+        """Show a scan of the open case from where it lies now; other values than the mask was made on are refused."""
+        case = self._flow.case
+
+        def read(report: Report) -> ReadScan:
+            (found,) = read_scans([Wanted(path, scan.series_uid)], report).scans
+            if found.digest != scan.digest:
+                raise ScanError(OTHER_SCAN.format(path.name))
+            return found
+
+        def show(found: ReadScan) -> None:
+            if self._flow.case is case:
+                self._flow.attempt(
+                    lambda case: case.relocate_scan(scan.id, path, found.volume, series_uid=scan.series_uid)
+                )
+
+        self._flow.tasks.run(Task(f"Opening {path.name}", read, show))
 
     def open_sample(self, *, segment: bool = False) -> None:
         """Open the sample phantom as a new case; ``segment`` also draws its box once the model is loaded."""

@@ -1,4 +1,4 @@
-"""What can be done with the scans of a case: show one, say what it is, carry a mask to it."""
+"""What can be done with the scans of a case: show one, say what it is or where it lies now, carry a mask to it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QDialog, QWidget
 
 from hemaview.gui.carry_dialog import CarryDialog
+from hemaview.gui.file_dialogs import FileDialogs
 from hemaview.gui.scan_details import mask_sources
 from hemaview.gui.scans_panel import ScansPanel
 from hemaview.gui.workflow import Workflow
@@ -16,12 +17,13 @@ from hemaview.gui.workflow import Workflow
 class ScanActions(QObject):
     """Joins the scans panel and the workflow; ``handlers`` go to ``Actions.connect``."""
 
-    def __init__(self, window: QWidget, panel: ScansPanel, workflow: Workflow) -> None:
+    def __init__(self, window: QWidget, panel: ScansPanel, workflow: Workflow, files: FileDialogs) -> None:
         super().__init__(workflow)
-        self._window, self._panel, self._flow = window, panel, workflow
+        self._window, self._panel, self._flow, self._files = window, panel, workflow, files
         panel.scan_chosen.connect(workflow.activate_scan)
         panel.details.sequence_chosen.connect(workflow.set_sequence)
         panel.details.carry_requested.connect(self.carry)
+        panel.details.find_requested.connect(self.find)
         for signal in (workflow.case_changed, workflow.scans_changed, workflow.history_changed):
             signal.connect(self._follow)
 
@@ -29,6 +31,7 @@ class ScanActions(QObject):
         """What each action does."""
         return {
             "carry_mask": self.carry,
+            "find_scan": self.find,
             "scan_next": lambda: self._step(1),
             "scan_previous": lambda: self._step(-1),
         }
@@ -42,6 +45,13 @@ class ScanActions(QObject):
         dialog = CarryDialog(sources, case.active_scan, case.labels, self._window)
         if dialog.exec() == QDialog.DialogCode.Accepted:
             self._flow.carry_mask(dialog.chosen)
+
+    def find(self) -> None:
+        """Ask where the files of the scan on display lie now, and show it from there."""
+        case = self._flow.case
+        scan = case.active_scan if case is not None else None
+        if scan is not None and scan.problem is not None and (path := self._files.ask_where(scan)) is not None:
+            self._flow.opening.find_again(scan, path)
 
     def _step(self, count: int) -> None:
         """Show the scan so many places down the list, from its end on again from its beginning."""

@@ -49,10 +49,14 @@ class SequenceChoice(Choice):
 
 
 class ScanDetails(QWidget):
-    """``sequence_chosen(scan_id, Sequence | None)``: what the user says it is; ``carry_requested()``."""
+    """``sequence_chosen(scan_id, Sequence | None)``: what the user says it is; ``carry_requested()``.
+
+    ``find_requested()`` asks for the files of a scan that are not where they were.
+    """
 
     sequence_chosen = Signal(str, object)
     carry_requested = Signal()
+    find_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -69,6 +73,11 @@ class ScanDetails(QWidget):
         self.carry.setIcon(icon("export-mask", COLOURS.accent))
         self.carry.setToolTip("Lay the mask of another scan on this one, to look at; it is not measured")
         self.carry.clicked.connect(self.carry_requested)
+        self.show_where = QPushButton("Show where it is…", self)
+        self.show_where.setProperty("kind", "primary")
+        self.show_where.setIcon(icon("open", COLOURS.on_primary))
+        self.show_where.setToolTip("Choose the folder or file in which this scan lies now")
+        self.show_where.clicked.connect(self.find_requested)
         row = QHBoxLayout()
         row.setSpacing(GAP)
         row.addWidget(name)
@@ -79,6 +88,7 @@ class ScanDetails(QWidget):
         column.addLayout(row)
         for widget in (self.why, self.warnings, self.notes):
             column.addWidget(widget)
+        column.addWidget(self.show_where)
         column.addWidget(self.carry)
 
     def show_case(self, case: Case) -> None:
@@ -98,6 +108,7 @@ class ScanDetails(QWidget):
         notes = (*((entry.problem,) if entry.problem else ()), *(entry.volume.notes if entry.volume else ()))
         self.notes.setText("\n".join(notes))
         self.notes.setVisible(bool(notes))
+        self.show_where.setVisible(entry.problem is not None and not case.read_only)
         self.carry.setVisible(bool(mask_sources(case)) and not case.read_only)
 
     def _on_chosen(self) -> None:
