@@ -13,39 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemaview.case import edits, export, prompting
-from hemaview.case.content import CaseContent
-from hemaview.case.examinations import study_day
-from hemaview.case.journal import Journal, Record
+from hemaview.case.journal import Record
 from hemaview.case.loading import load_entry
-from hemaview.case.opening import OpenCase, create_case, open_case
-from hemaview.case.patches import (
-    MaskPatch,
-    Region,
-    region_from_json,
-    region_shape,
-    region_to_json,
-    whole_region,
-)
-from hemaview.case.preparation import Preparation
-from hemaview.case.records import (
-    SegmentationRecord,
-    fingerprint,
-    prompt_to_json,
-    utc_now,
-)
-from hemaview.case.scan_entry import ScanEntry, scan_record
-from hemaview.case.signal import Signal
-from hemaview.case.state import CaseChange, ChangeKind
+from hemaview.case.opening import create_case, open_case
+from hemaview.case.patches import MaskPatch, Region, region_from_json, region_shape, region_to_json, whole_region
+from hemaview.case.records import SegmentationRecord, prompt_to_json, utc_now
+from hemaview.case.scan_entry import ScanEntry
+from hemaview.case.scans import CaseScans
 from hemaview.errors import CaseError
-from hemaview.imaging import LabelMap, Volume
+from hemaview.imaging import LabelMap
 from hemaview.imaging.carrying import carried
-from hemaview.imaging.preprocessing import Prepared
-from hemaview.imaging.sequence import Sequence
 from hemaview.segmentation import BoxPrompt, Prompt, Segmentation
 from hemaview.surface import PrintReport
 
 
-class Case(CaseContent):
+class Case(CaseScans):
     """One patient's scans with one prompt and one mask each, in a folder that always holds what is shown.
 
     Made by ``create`` or ``open``. Every change is written to the journal and synced to the disk first,
@@ -55,12 +37,6 @@ class Case(CaseContent):
     no box, no mask and no edit (``CaseError``). ``prompt``, ``mask``,
     ``segmentation``, ``edited``, ``checked`` and the readings are those of the active scan.
     """
-
-    def __init__(self, opened: OpenCase) -> None:
-        super().__init__(opened)
-        self.changed: Signal[CaseChange] = Signal()
-        self._lock = opened.lock
-        self._blobs = opened.blobs
 
     @classmethod
     def create(cls, root: Path) -> Case:
@@ -90,13 +66,6 @@ class Case(CaseContent):
                 raise
         return case
 
-    def close(self) -> None:
-        """Give the case free for other windows; nothing needs saving. Safe to call twice."""
-        if self._journal is not None:
-            self._journal.close()
-            self._journal = None
-        self._lock.release()
-
     def __enter__(self) -> Case:
         return self
 
@@ -106,76 +75,6 @@ class Case(CaseContent):
         self.close()
 
     # Changing
-
-    def add_scan(
-        self, path: Path, volume: Volume, *, series_uid: str | None = None, digest: str | None = None
-    ) -> ScanEntry:
-        """Add a scan that was read from ``path`` and make it the active one. Not an undo step.
-
-        The pixels are not copied: reopening reads ``path`` again. ``series_uid`` names the series where the
-        path holds several. ``digest`` is ``fingerprint(volume)`` where a worker has already computed it.
-        """
-        scan_id = f"scan-{len(self._state.scans) + 1}"
-        day = study_day(volume, self.scans)
-        record = scan_record(
-            scan_id, path, volume, digest=digest or fingerprint(volume), series_uid=series_uid, day=day
-        )
-        self._commit(record | {"time": utc_now()}, lambda: self._attach(scan_id, volume))
-        return self._state.scans[scan_id]
-
-    def set_active_scan(self, scan_id: str) -> None:
-        """Make another scan the active one. Not an undo step."""
-        if self._entry(scan_id).id != self._state.active_id:
-            self._commit({"type": "activate", "time": utc_now(), "scan": scan_id})
-
-    def set_sequence(self, scan_id: str, sequence: Sequence | None) -> bool:
-        """Say what kind of scan it is, or with None go back to the guess. Not an undo step. False when nothing changes.
-
-        Window, model input, warnings and volume correction follow; mask and boxes stay.
-        """
-        entry = self._entry(scan_id)
-        if sequence is entry.chosen:
-            return False
-        chosen = None if sequence is None else str(sequence)
-        self._commit({"type": "sequence", "time": utc_now(), "scan": entry.id, "sequence": chosen})
-        return True
-
-    def relocate_scan(self, scan_id: str, path: Path, volume: Volume, *, series_uid: str | None = None) -> ScanEntry:
-        """Say where a missing or changed scan now lies; ``CaseError`` when ``volume`` is not on the same grid."""
-        entry = self._entry(scan_id)
-        if not volume.geometry.matches(entry.geometry):
-            raise CaseError(
-                f"{path.name} has another grid than the scan {entry.name}; choose the scan the mask was made on."
-            )
-        record: Record = {
-            "type": "relocate",
-            "time": utc_now(),
-            "scan": scan_id,
-            "path": str(path.absolute()),
-            "series_uid": series_uid,
-            "digest": fingerprint(volume),
-        }
-        self._commit(record, lambda: self._attach(scan_id, volume))
-        return self._state.scans[scan_id]
-
-    def set_preparation(self, scan_id: str, preparation: Preparation | None, prepared: Prepared | None = None) -> None:
-        """Say how a scan is prepared for the eye or the model; None goes back to the scan itself. Not an undo step.
-
-        ``prepared`` is what came out where that is known; else ``show_prepared`` brings it. Masks, readings and the
-        fingerprint stay those of the scan. Raises ``CaseError`` when ``prepared`` lies on another grid.
-        """
-        entry = self._entry(scan_id)
-        _check_grid(entry, prepared)
-        data = None if preparation is None else preparation.to_json()
-        record: Record = {"type": "prepare", "time": utc_now(), "scan": entry.id, "preparation": data}
-        self._commit(record, lambda: self._keep_prepared(entry.id, prepared))
-
-    def show_prepared(self, scan_id: str, prepared: Prepared) -> None:
-        """Bring what a recorded preparation came out as, after reopening; nothing is recorded."""
-        entry = self._entry(scan_id)
-        _check_grid(entry, prepared)
-        self._keep_prepared(entry.id, prepared)
-        self.changed.emit(CaseChange(ChangeKind.SCAN, entry.id))
 
     def set_prompt(self, prompt: Prompt, text: str) -> bool:
         """Set the active scan's boxes and points: one undo step called ``text``, which the mask found joins.
@@ -348,18 +247,6 @@ class Case(CaseContent):
 
     # Inside
 
-    def _put(self, data: bytes) -> str:
-        self._writable()
-        return self._blobs.put(data)
-
-    def _writable(self) -> Journal:
-        if self._journal is None:
-            raise CaseError(
-                f"The case {self.directory.name} cannot be changed here; "
-                "copy its folder to a place that can be written and open it there."
-            )
-        return self._journal
-
     def _step(
         self,
         entry: ScanEntry,
@@ -377,30 +264,6 @@ class Case(CaseContent):
             record["joins"] = True
         self._commit(record)
 
-    def _commit(self, record: Record, then: Callable[[], None] | None = None) -> None:
-        """Save a record, carry it out, and only then tell the listeners."""
-        self._writable().append(record)
-        changes = self._state.apply(record)
-        if then is not None:
-            then()
-        self._refresh(changes)
-        for change in changes:
-            self.changed.emit(change)
-
-    def _refresh(self, changes: tuple[CaseChange, ...]) -> None:
-        if any(change.kind in (ChangeKind.SCAN, ChangeKind.MASK) for change in changes):
-            self._revision += 1
-            self._snapshot = None
-        elif self._snapshot is not None:
-            # Only the prompt changed: what was computed from the mask still holds.
-            self._snapshot = self._view(self._snapshot.scan, self._snapshot.derived)
-
-    def _attach(self, scan_id: str, volume: Volume) -> None:
-        self._state.scans[scan_id] = self._state.scans[scan_id].with_volume(volume)
-
-    def _keep_prepared(self, scan_id: str, prepared: Prepared | None) -> None:
-        self._state.scans[scan_id] = replace(self._state.scans[scan_id], prepared=prepared)
-
     def _load_scans(self, progress: Callable[[float], None] | None) -> None:
         total = len(self._state.scans)
         for number, entry in enumerate(self.scans):
@@ -413,11 +276,6 @@ class Case(CaseContent):
 def _refuse_look_only(entry: ScanEntry) -> None:
     if entry.look_only is not None:
         raise CaseError(entry.look_only)
-
-
-def _check_grid(entry: ScanEntry, prepared: Prepared | None) -> None:
-    if prepared is not None and not prepared.display.geometry.matches(entry.geometry):
-        raise CaseError(f"The prepared scan lies on another grid than {entry.name}; prepare this scan again.")
 
 
 def _report_part(progress: Callable[[float], None], number: int, total: int, fraction: float) -> None:
