@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 from PySide6.QtCore import QModelIndex, Qt, Signal
@@ -226,6 +227,8 @@ class ImportBrowser(QDialog):
         row.addStretch(1)
         for button in (cancel, self.add_button, self.open_button):
             row.addWidget(button)
+        for before, after in pairwise((self.details, elsewhere, cancel, self.add_button, self.open_button)):
+            self.setTabOrder(before, after)
         return row
 
     def resizeEvent(self, event: QResizeEvent) -> None:

@@ -84,10 +84,11 @@ class MainWindow(QMainWindow):
         self.help = GuideActions(self, self.actions_table, self.workflow.message.emit)
         self.grid = ViewerGrid(self.state, self)
         self.start_page = StartPage(self, with_names=read_names_choice(case_root))
-        self.scans = ScansPanel(self)
+        # Made in the order in which the Tab key goes through them.
         self.volumes = VolumesPanel(self)
         self.answer = AnswerPanel(self.actions_table, self)
         self.display = DisplayPanel(self.state, self)
+        self.scans = ScansPanel(self)
         self._status = StatusLine(self.state, self.statusBar())
         self.statusBar().setSizeGripEnabled(False)
 

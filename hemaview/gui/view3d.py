@@ -35,6 +35,8 @@ NO_OPENGL = (
 )
 _RENDER_DELAY_MS = 25
 _VIEWS = (("Front", (0.15, -1.0, 0.2)), ("Left", (1.0, -0.15, 0.2)), ("Above", (0.0, -0.35, 1.0)))
+_BAR_PX = 236
+_ROOM_FOR_VIEWS_PX = 400
 _START_DIRECTION = (0.75, -1.0, 0.55)
 
 
@@ -184,8 +186,10 @@ class View3D(QFrame):
             self._changed(Part.SLICES)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Draw at the new size."""
+        """Draw at the new size; a narrow pane goes without the buttons for the camera, not at its neighbours' cost."""
         super().resizeEvent(event)
+        for button in self._view_buttons:
+            button.setVisible(self.width() >= _ROOM_FOR_VIEWS_PX)
         self._changed(Part.SLICES)
 
     def _controls(self) -> QWidget:
@@ -201,8 +205,8 @@ class View3D(QFrame):
         self.head_button = self._toggle("Head", "Show the outline of the head", "set_head_visible")
         layout.addWidget(self.slices_button)
         layout.addWidget(self.head_button)
-        for name, direction in _VIEWS:
-            button = QToolButton(bar)
+        self._view_buttons = [QToolButton(bar) for _ in _VIEWS]
+        for button, (name, direction) in zip(self._view_buttons, _VIEWS, strict=True):
             button.setText(name)
             button.setToolTip(f"Look from the {'top' if name == 'Above' else name.lower()}")
             button.clicked.connect(lambda _checked=False, way=direction: self._look(way))
@@ -225,6 +229,7 @@ class View3D(QFrame):
             button.setProperty("kind", "small")
             button.setFixedHeight(24)
         bar.setFixedHeight(28)
+        bar.setMinimumWidth(_BAR_PX)
         self._bar = bar
         return bar
 
