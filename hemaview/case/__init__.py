@@ -1,6 +1,7 @@
 """A case: scans, box, mask and what is measured from them, journalled change by change."""
 
 from hemaview.case import prompting
+from hemaview.case.alignment import Alignment
 from hemaview.case.case import Case
 from hemaview.case.recent import CaseSummary, default_case_root, recent_cases
 from hemaview.case.records import SegmentationRecord, fingerprint
@@ -10,6 +11,7 @@ from hemaview.case.snapshot import Snapshot
 from hemaview.case.state import CaseChange, ChangeKind
 
 __all__ = [
+    "Alignment",
     "Case",
     "CaseChange",
     "CaseSummary",

@@ -156,7 +156,8 @@ class Case(CaseScans):
         patch = edits.patch_to(work, work.extent, np.zeros(region_shape(work.extent), dtype=np.bool_))
         if patch is None:
             return False
-        changes = {"edited": True, "edited_slices": [], "has_mask": True, "carried_from": None}
+        changes = {"edited": True, "edited_slices": [], "has_mask": True}
+        changes |= {"carried_from": None, "carried_aligned": False}
         self._step(self._entry(None), "Clear mask", changes, patch)
         return True
 
@@ -189,10 +190,11 @@ class Case(CaseScans):
     def carry_mask(self, from_scan: str, to_scan: str) -> bool:
         """Lay the mask of one scan on another one's grid, which becomes the active scan: one undo step there.
 
-        Voxels are matched by patient coordinates, nothing is registered. The mask found counts as carried, and what is
-        carried is never measured, printed, marked as checked or learned from, nor after edits by hand: only an engine's
-        answer or a mask from a file makes a mask of this scan's own. Returns whether anything changed. ``CaseError``
-        without a mask that was made on the first scan, and where that mask lies outside the second.
+        Voxels are matched by patient coordinates, through the scans' alignment if any; nothing is registered
+        here. The mask found counts as carried, and what is carried is never measured, printed, marked as checked or
+        learned from, nor after edits by hand: only an engine's answer or a mask from a file makes a mask of this scan's
+        own. Returns whether anything changed. ``CaseError`` without a mask that was made on the first scan, and where
+        that mask lies outside the second.
         """
         source, target = self._entry(from_scan), self._entry(to_scan)
         mask = self._state.work[source.id].mask
@@ -200,17 +202,19 @@ class Case(CaseScans):
             raise CaseError("There is no mask to carry over; choose another scan that was segmented.")
         _refuse_look_only(target)
         labels = self.labels
-        found = carried(mask, target.geometry)
+        move = self.alignment(source.id, target.id)
+        found = carried(mask, target.geometry, move)
         if not found.array.any():
             raise CaseError(
                 f"The mask of {labels[source.id]} lies outside {labels[target.id]}; segment that scan itself."
             )
         work = self._state.work[target.id]
         patch = edits.patch_to(work, whole_region(target.geometry.shape), found.array)
-        if patch is None and work.marks.carried_from == source.id:
+        aligned = move is not None
+        if patch is None and (work.marks.carried_from, work.marks.carried_aligned) == (source.id, aligned):
             return False
         changes: dict[str, Any] = {"segmentation": None, "edited": False, "edited_slices": [], "has_mask": True}
-        changes |= {"checked": False, "carried_from": source.id}
+        changes |= {"checked": False, "carried_from": source.id, "carried_aligned": aligned}
         self._step(target, f"Carry mask from {labels[source.id]}", changes, patch, kind="carry")
         return True
 

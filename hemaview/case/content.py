@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from hemaview.case import edits
+from hemaview.case.alignment import map_between
 from hemaview.case.examinations import scan_labels
 from hemaview.case.journal import Journal
 from hemaview.case.opening import OpenCase
@@ -15,6 +16,7 @@ from hemaview.case.snapshot import Derived, Snapshot
 from hemaview.case.state import Work
 from hemaview.errors import CaseError
 from hemaview.imaging import LabelMap
+from hemaview.imaging.rigid import RigidMap
 from hemaview.segmentation import BoxPrompt, Prompt
 from hemaview.surface import Mesh
 from hemaview.volumetry import Reading, TadaMeasurement
@@ -63,6 +65,18 @@ class CaseContent:
         """The scan that the active scan's mask was carried over from; None for a mask of its own."""
         source = self._work.marks.carried_from
         return None if source is None else self._state.scans[source]
+
+    @property
+    def carried_aligned(self) -> bool:
+        """Whether the active scan's mask was carried over through an alignment."""
+        return self._work.marks.carried_aligned
+
+    def alignment(self, from_scan: str, to_scan: str) -> RigidMap | None:
+        """What takes LPS points of one scan to the same place of the head in another one.
+
+        Alignments are followed backwards and through further scans too. None where none joins the two.
+        """
+        return map_between(self._state.scans, self._entry(from_scan).id, self._entry(to_scan).id)
 
     def has_mask(self, scan_id: str) -> bool:
         """Whether a scan has a mask with a voxel that was made on it, so that it can be carried to another scan."""
@@ -187,7 +201,14 @@ class CaseContent:
     def _view(self, entry: ScanEntry, derived: Derived) -> Snapshot:
         work = self._state.work[entry.id]
         marks = work.marks
-        carried_from = None if marks.carried_from is None else self.labels[marks.carried_from]
         return Snapshot(
-            self._revision, entry, marks.prompt, work.mask, marks.segmentation, marks.edited, derived, carried_from
+            self._revision,
+            entry,
+            marks.prompt,
+            work.mask,
+            marks.segmentation,
+            marks.edited,
+            derived,
+            carried_from=None if marks.carried_from is None else self.labels[marks.carried_from],
+            carried_aligned=marks.carried_aligned,
         )

@@ -95,7 +95,7 @@ def _origin(snapshot: Snapshot) -> str:
     if snapshot.mask is None:
         return "none"
     if snapshot.carried_from is not None:
-        return f"carried over from {snapshot.carried_from}"
+        return snapshot.carried_text
     return "edited by hand" if snapshot.edited else "as found by the engine"
 
 

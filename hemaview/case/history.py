@@ -24,6 +24,7 @@ class Marks:
     ``edited_slices`` are the slices k, in order, that a hand drew and that the engine is to leave as they are.
     ``checked`` says that a person looked at the mask as it is and found it right. ``carried_from`` is the id of the
     scan that the mask was carried over from; an edit by hand leaves it, an engine's answer on this scan takes it away.
+    ``carried_aligned`` tells that it was carried through an alignment.
     """
 
     prompt: Prompt = field(default_factory=Prompt)
@@ -33,6 +34,7 @@ class Marks:
     checked: bool = False
     has_mask: bool = False
     carried_from: str | None = None
+    carried_aligned: bool = False
 
 
 @dataclass(frozen=True)

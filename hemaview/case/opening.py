@@ -20,7 +20,8 @@ FORMAT = 3
 """Version of the journal's records; a program refuses one it does not know instead of misreading it."""
 
 READABLE_FORMATS = (1, 2, 3)
-"""Format 1 knows a single box where format 2 has prompts; format 3 adds kinds of scan, days and carried masks."""
+"""Format 1 knows a single box where format 2 has prompts; format 3 adds kinds of scan, days, carried masks and
+alignments."""
 JOURNAL_NAME = "journal.jsonl"
 PATCH_FOLDER = "patches"
 

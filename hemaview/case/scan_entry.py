@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from hemaview.case.alignment import Alignment
 from hemaview.case.journal import Record
 from hemaview.case.preparation import Preparation
 from hemaview.case.records import geometry_from_json, geometry_to_json
@@ -24,6 +25,7 @@ class ScanEntry:
     and geometry. ``series_uid`` names the series in a DICOM folder that holds several. ``volume`` is None when the
     file is gone or no longer the same; ``problem`` is then the sentence that says so.
     ``preparation`` is how the scan is prepared, if it is, and ``prepared`` what came out, once it was carried out.
+    ``aligned_to`` is the id of the scan that it was aligned to, if any, and ``alignment`` how it lies there.
     """
 
     id: str
@@ -40,6 +42,8 @@ class ScanEntry:
     problem: str | None = None
     preparation: Preparation | None = None
     prepared: Prepared | None = None
+    aligned_to: str | None = None
+    alignment: Alignment | None = None
 
     @property
     def known_as(self) -> SequenceGuess:

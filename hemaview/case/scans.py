@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from hemaview.case.alignment import Alignment, check_alignment
 from hemaview.case.examinations import study_day
 from hemaview.case.journal import Record
 from hemaview.case.preparation import Preparation
@@ -52,6 +53,31 @@ class CaseScans(SavedCase):
             return False
         chosen = None if sequence is None else str(sequence)
         self._commit({"type": "sequence", "time": utc_now(), "scan": entry.id, "sequence": chosen})
+        return True
+
+    def align(self, scan_id: str, to_id: str, alignment: Alignment) -> None:
+        """Say how a scan lies on another one; it takes the place of the alignment it had. Not an undo step.
+
+        Used to keep the crosshair at one place of the head and to carry masks on request; no scan, mask or reading
+        changes. ``CaseError`` as ``check_alignment`` says.
+        """
+        self.check_alignment(scan_id, to_id)
+        record: Record = {"type": "align", "time": utc_now(), "scan": scan_id, "to": to_id}
+        self._commit({**record, "alignment": alignment.to_json()})
+
+    def check_alignment(self, scan_id: str, to_id: str) -> None:
+        """``CaseError`` where one scan may not be aligned to the other.
+
+        That is for scans of different patients, for one that can only be looked at, for a scan and itself, and where
+        the other one is aligned to it already.
+        """
+        check_alignment(self._entry(scan_id), self._entry(to_id), self._state.scans, self.labels)
+
+    def remove_alignment(self, scan_id: str) -> bool:
+        """Leave a scan where its file says; masks carried before stay. Not an undo step. False for one not aligned."""
+        if self._entry(scan_id).alignment is None:
+            return False
+        self._commit({"type": "align", "time": utc_now(), "scan": scan_id, "to": None})
         return True
 
     def relocate_scan(self, scan_id: str, path: Path, volume: Volume, *, series_uid: str | None = None) -> ScanEntry:

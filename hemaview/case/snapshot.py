@@ -46,7 +46,8 @@ class Snapshot:
 
     ``revision`` counts the changes of mask, segmentation or scan of a case: two snapshots of a case with
     the same revision share what was computed. ``edited`` tells that a hand changed the engine's mask.
-    ``carried_from`` is what the scan is called that the mask was carried over from.
+    ``carried_from`` is what the scan is called that the mask was carried over from, ``carried_aligned`` whether through
+    an alignment.
     """
 
     revision: int
@@ -57,6 +58,7 @@ class Snapshot:
     edited: bool = False
     derived: Derived = field(default_factory=Derived, repr=False)
     carried_from: str | None = None
+    carried_aligned: bool = False
 
     @property
     def box(self) -> BoxPrompt | None:
@@ -69,13 +71,20 @@ class Snapshot:
         return self.mask is None or self.derived.get("empty", lambda: not self._mask.array.any())
 
     @property
+    def carried_text(self) -> str:
+        """For example "carried over from FLAIR axial through an alignment"; empty for a mask of the scan's own."""
+        if self.carried_from is None:
+            return ""
+        return f"carried over from {self.carried_from}" + (" through an alignment" if self.carried_aligned else "")
+
+    @property
     def refusal(self) -> str | None:
         """Why nothing is measured here, as a sentence; None where measuring is right."""
         if self.scan.look_only is not None:
             return self.scan.look_only
         if self.carried_from is not None:
             return (
-                f"The mask was carried over from {self.carried_from} and is only for looking at; "
+                f"The mask was {self.carried_text} and is only for looking at; "
                 f"measure on {self.carried_from}, or segment this scan."
             )
         return None

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from hemaview.case.alignment import Alignment, check_chain
 from hemaview.case.history import History, Marks, Step
 from hemaview.case.journal import Record
 from hemaview.case.patches import BlobStore, MaskPatch, Region, hull, region_from_json
@@ -112,6 +113,8 @@ class CaseState:
                     return self._relocate(record)
                 case "prepare":
                     return self._prepare(record)
+                case "align":
+                    return self._align(record)
                 case "sequence":
                     return self._choose_sequence(record)
                 case "step" | "carry":
@@ -161,6 +164,16 @@ class CaseState:
         )
         return (CaseChange(ChangeKind.SCAN, entry.id),)
 
+    def _align(self, record: Record) -> tuple[CaseChange, ...]:
+        entry = self._scan(record["scan"])
+        to = None if record["to"] is None else self._scan(record["to"]).id
+        alignment = None
+        if to is not None:
+            check_chain(entry.id, to, self.scans)
+            alignment = Alignment.from_json(record["alignment"])
+        self.scans[entry.id] = replace(entry, aligned_to=to, alignment=alignment)
+        return (CaseChange(ChangeKind.SCAN, entry.id),)
+
     def _choose_sequence(self, record: Record) -> tuple[CaseChange, ...]:
         entry = self._scan(record["scan"])
         chosen = record["sequence"]
@@ -200,6 +213,7 @@ class CaseState:
             checked=bool(data.get("checked", before.checked and patch is None and made is before.segmentation)),
             has_mask=bool(data.get("has_mask", before.has_mask)),
             carried_from=self._carried_from(data, before),
+            carried_aligned=bool(data.get("carried_aligned", "segmentation" not in data and before.carried_aligned)),
         )
 
     def _carried_from(self, data: dict[str, Any], before: Marks) -> str | None:
@@ -243,8 +257,8 @@ class CaseState:
         return tuple(changes)
 
 
-def _what_mask_is(marks: Marks) -> tuple[SegmentationRecord | None, bool, bool, str | None]:
-    return marks.segmentation, marks.edited, marks.has_mask, marks.carried_from
+def _what_mask_is(marks: Marks) -> tuple[SegmentationRecord | None, bool, bool, str | None, bool]:
+    return marks.segmentation, marks.edited, marks.has_mask, marks.carried_from, marks.carried_aligned
 
 
 def edited_slices(data: dict[str, Any], before: Marks, patch: MaskPatch | None) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from hemaview.imaging.preprocessing.brain_mask import BrainMask, BrainMethod, brain_mask
 from hemaview.imaging.preprocessing.denoise import DenoiseMethod
 from hemaview.imaging.preprocessing.normalise import NormaliseMethod
-from hemaview.imaging.preprocessing.registration import RigidMove, aligned, register_rigid
+from hemaview.imaging.preprocessing.registration import RigidMove, aligned, register_rigid, registration_settings
 from hemaview.imaging.preprocessing.steps import (
     STEP_KINDS,
     BiasFieldStep,
@@ -36,6 +36,7 @@ __all__ = [
     "apply_steps",
     "brain_mask",
     "register_rigid",
+    "registration_settings",
     "step_from_json",
     "step_to_json",
 ]

@@ -103,6 +103,22 @@ def register_rigid(
     return _inverse(move, pair.centre) if swapped else move
 
 
+def registration_settings() -> dict[str, Any]:
+    """What a move depends on beside the two scans, as plain JSON types for a record."""
+    return {
+        "method": "Mattes mutual information, Euler3D, regular-step gradient descent, linear interpolation",
+        "bins": _BINS,
+        "samples": _SAMPLES,
+        "seed": _SEED,
+        "start_degrees": list(_TURNS),
+        "search_mm": _SEARCH_MM,
+        "finest_mm": _FINEST_MM,
+        "shrink": list(_SHRINKS),
+        "smoothing_mm": list(_SMOOTHING_MM),
+        "iterations": _ITERATIONS,
+    }
+
+
 def aligned(moving: Volume, move: RigidMove, grid: Geometry, progress: Progress | None = None) -> NDArray[np.float32]:
     """The moving scan's values at the voxels of the fixed ``grid``, float32 ``[k, j, i]``; for looking only.
 
