@@ -106,6 +106,8 @@ def map_between(scans: Mapping[str, ScanEntry], start: str, end: str) -> RigidMa
 
     Backwards and through further scans too.
     """
+    if start == end:
+        return RigidMap()
     (start_root, to_start_root), (end_root, to_end_root) = (_to_root(scans, scan_id) for scan_id in (start, end))
     return to_end_root.inverse.after(to_start_root) if start_root == end_root else None
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from numpy.typing import NDArray
 
+from hemaview.gui.place import Place
 from hemaview.gui.view_transform import ViewTransform
 from hemaview.imaging import Geometry, PlaneView
 
@@ -22,6 +23,10 @@ class Sight:
         """What a viewer of this size shows of slice ``index``."""
         x, y = transform.to_picture(width / 2, height / 2)
         return cls(geometry.index_to_lps(transform.view.pixel_to_index(x, y, index)), transform.zoom)
+
+    def taken_to(self, place: Place) -> Sight:
+        """The same sight in the patient space of the next scan."""
+        return Sight(place.move(self.point), self.zoom)
 
     def on(self, view: PlaneView, geometry: Geometry, width: float, height: float) -> ViewTransform:
         """The place of another scan's picture that shows the same point in the middle, as large."""

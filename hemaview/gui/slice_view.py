@@ -152,7 +152,11 @@ class SliceView(QWidget):
     # The state changed
 
     def _on_volume(self) -> None:
-        sight = self._sight() if self._state.place_kept and not self._fitted else None
+        place = self._state.place
+        sight = self._sight()
+        self._show_anew(sight.taken_to(place) if sight is not None and place is not None else None)
+
+    def _show_anew(self, sight: Sight | None) -> None:
         self._gesture = None
         self._probe = None
         self._index = self._state.slice_index(self.plane)
@@ -166,14 +170,14 @@ class SliceView(QWidget):
         self._describe()
 
     def _sight(self) -> Sight | None:
-        """What is looked at on the scan that was on display."""
-        if self._transform is None or self._geometry is None:
+        """What is looked at on the scan that was on display; None for a whole head, which is fitted anew."""
+        if self._transform is None or self._geometry is None or self._fitted:
             return None
         return Sight.of(self._transform, self._geometry, self._index, self.width(), self.height())
 
     def _on_display(self) -> None:
         if self._transform is not None and self._transform.view is not self._state.view(self.plane):
-            self._on_volume()
+            self._show_anew(self._sight())
         self._layers.placement_changed()
         self.update()
 

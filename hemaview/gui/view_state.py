@@ -8,7 +8,6 @@ shown. Viewers read it, change what belongs to looking (cursor, window) and show
 from __future__ import annotations
 
 import math
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,8 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 from PySide6.QtCore import QObject, Signal
 
 from hemaview.gui.aim import Aim
+from hemaview.gui.mask_preview import MaskPreview
 from hemaview.gui.overlay_style import MaskPatch, OverlayStyle
+from hemaview.gui.place import Place
 from hemaview.gui.scan_content import Region, mask_extent, scan_looks
+from hemaview.gui.tool import Tool
 from hemaview.imaging import Geometry, LabelMap, Plane, PlaneView, Volume, plane_view
 from hemaview.imaging.windowing import Window
 from hemaview.segmentation.contract import BoxPrompt, Prompt, SliceResult
@@ -29,17 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["BRUSH_RADIUS_LIMITS_MM", "MaskPatch", "OverlayStyle", "Region", "Tool", "ViewState"]
 
 BRUSH_RADIUS_LIMITS_MM = (0.5, 50.0)
-
-
-class Tool(StrEnum):
-    """What the left mouse button does in a viewer."""
-
-    CROSSHAIR = "crosshair"
-    WINDOW = "window"
-    BOX = "box"
-    POINTS = "points"
-    BRUSH = "brush"
-    ERASER = "eraser"
 
 
 class ViewState(QObject):
@@ -72,7 +63,7 @@ class ViewState(QObject):
         self._value_range = (0.0, 1.0)
         self._views: dict[tuple[Plane, bool], PlaneView] = {}
         self._cursor = (0.0, 0.0, 0.0)
-        self._place_kept = False
+        self._place: Place | None = None
         self._window = Window(0.0, 1.0)
         self._overlay = OverlayStyle()
         self._tool = Tool.CROSSHAIR
@@ -80,8 +71,7 @@ class ViewState(QObject):
         self._mask: NDArray[np.bool_] | None = None
         self._mask_bounds: Region | None = None
         self._mask_note = ""
-        self._preview: NDArray[np.bool_] | None = None
-        self._preview_slices: NDArray[np.bool_] | None = None
+        self._preview: MaskPreview | None = None
         self._stroke: MaskPatch | None = None
         self._prompt = Prompt()
         self._review: SliceReview | None = None
@@ -102,19 +92,17 @@ class ViewState(QObject):
         """The grid of the scan on display."""
         return self._volume.geometry if self._volume is not None else None
 
-    def set_volume(
-        self, volume: Volume | None, window: Window | None = None, place: NDArray[np.float64] | None = None
-    ) -> None:
+    def set_volume(self, volume: Volume | None, window: Window | None = None, place: Place | None = None) -> None:
         """Show another scan: mask, preview, prompt and measurement are cleared.
 
-        ``window`` defaults to the automatic one. The cursor goes to ``place`` (LPS mm) where the scan holds it, else to
+        ``window`` defaults to the automatic one. The cursor goes to ``place`` where the scan holds it, else to
         the head's middle.
         """
         if volume is self._volume:
             return
         self._volume = self._picture = volume
         self._views.clear()
-        self._mask = self._mask_bounds = self._preview = self._preview_slices = None
+        self._mask = self._mask_bounds = self._preview = None
         self._stroke = self._tada = self._review = None
         self._mask_note = ""
         self._prompt = Prompt()
@@ -127,7 +115,7 @@ class ViewState(QObject):
             self._window = window if window is not None else looks.window
         else:
             self._content = None
-            self._place_kept = False
+            self._place = None
             self._cursor = (0.0, 0.0, 0.0)
         for signal in (self.volume_changed, self.window_changed, self.cursor_changed, self.mask_changed):
             signal.emit()
@@ -158,16 +146,16 @@ class ViewState(QObject):
         self.picture_changed.emit()
         self.window_changed.emit()
 
-    def _place_cursor(self, geometry: Geometry, place: NDArray[np.float64] | None) -> None:
-        index = np.full(3, -1.0) if place is None else geometry.lps_to_index(place)
-        self._place_kept = bool(np.all((index >= -0.5) & (index <= np.asarray(geometry.size) - 0.5)))
+    def _place_cursor(self, geometry: Geometry, place: Place | None) -> None:
+        index = None if place is None else place.index_in(geometry)
+        self._place = None if index is None else place
         assert self._content is not None
-        self._cursor = self._inside(index if self._place_kept else np.round(sum(self._content) / 2))
+        self._cursor = self._inside(np.round(sum(self._content) / 2) if index is None else index)
 
     @property
-    def place_kept(self) -> bool:
-        """Whether the scan on display took the crosshair over from the one before."""
-        return self._place_kept
+    def place(self) -> Place | None:
+        """Where the scan on display took the crosshair over from the one before; None where it did not."""
+        return self._place
 
     @property
     def content(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
@@ -329,7 +317,7 @@ class ViewState(QObject):
         self._mask = mask.array if mask is not None else None
         self._mask_bounds = mask_extent(self._mask) if self._mask is not None else None
         had_preview, had_stroke = self._preview is not None, self._stroke is not None
-        self._preview = self._preview_slices = self._stroke = None
+        self._preview = self._stroke = None
         self.mask_changed.emit()
         if had_preview:
             self.preview_changed.emit()
@@ -339,35 +327,29 @@ class ViewState(QObject):
     @property
     def preview(self) -> NDArray[np.bool_] | None:
         """The mask that is being streamed in; valid on the slices of ``preview_slices``."""
-        return self._preview
+        return None if self._preview is None else self._preview.mask
 
     @property
     def preview_slices(self) -> NDArray[np.bool_] | None:
         """(slices,) which slices k the stream has answered so far."""
-        return self._preview_slices
+        return None if self._preview is None else self._preview.answered
 
     def begin_preview(self) -> None:
         """Expect a streamed result; the mask stays on display where no slice has arrived yet."""
         if self._volume is not None:
-            self._preview = np.zeros(self._volume.geometry.shape, dtype=np.bool_)
-            self._preview_slices = np.zeros(self._volume.geometry.shape[0], dtype=np.bool_)
+            self._preview = MaskPreview.of(self._volume.geometry.shape)
             self.preview_changed.emit()
 
     def add_preview(self, result: SliceResult) -> None:
         """Show one streamed slice; a later one for the same slice replaces it. Ignored when none is expected."""
-        if self._preview is None or self._preview_slices is None:
-            return
-        found = result.mask
-        page = self._preview[result.k]
-        page[:] = False
-        page[result.row : result.row + found.shape[0], result.column : result.column + found.shape[1]] = found
-        self._preview_slices[result.k] = True
-        self.preview_changed.emit()
+        if self._preview is not None:
+            self._preview.add(result)
+            self.preview_changed.emit()
 
     def end_preview(self) -> None:
         """Drop the streamed result (cancelled or failed)."""
         if self._preview is not None:
-            self._preview = self._preview_slices = None
+            self._preview = None
             self.preview_changed.emit()
 
     @property

@@ -283,7 +283,7 @@ class Workflow(QObject):
             self.message.emit("error", scan.problem)
         if scan.volume is not self._shown or scan.volume is None:
             self._shown = scan.volume
-            stays = self._memory.show(scan.id, scan.volume)
+            stays = self._memory.show(scan.id, scan.volume, case.alignment)
             self._derivation.outline(scan.volume)
             if not stays:
                 self._go_to_mask(case)

@@ -196,7 +196,7 @@ def test_a_scan_elsewhere_begins_at_its_own_middle(two, tmp_path):
     window.grid.frames[Plane.AXIAL].view.zoom_by(3.0)
     window.workflow.opening.open_paths([path], add=True)
     assert window.settle(60)
-    assert not window.state.place_kept
+    assert window.state.place is None
     i, j, k = window.state.cursor
     assert abs(i - 36) < 6
     assert abs(j - 40) < 6
