@@ -18,6 +18,7 @@ _log = logging.getLogger(__name__)
 FALLBACK = "The bundled model answers instead."
 
 _NO_MEMORY = "There is not enough memory for this box; close other programs or draw it smaller."
+_NO_MEMORY_FOR_MODEL = "There is not enough memory for the model; close other programs, then draw the box."
 
 EngineLoader = Callable[[], Segmenter]
 
@@ -130,6 +131,8 @@ class InferenceWorker(NewestWinsThread["InferenceRequest | Look"]):
             return loader()
         except HemaviewError:
             raise
+        except MemoryError as error:
+            raise HemaviewError(_NO_MEMORY_FOR_MODEL) from error
         except Exception as error:
             _log.exception("the engine could not be loaded")
             raise HemaviewError(

@@ -98,6 +98,24 @@ def test_a_model_put_back_is_used_for_the_next_box(open_window, scan_file, lesio
     np.testing.assert_array_equal(hand.window.case.mask.array, lesion)
 
 
+def test_a_model_that_finds_no_memory_is_not_said_to_be_broken(open_window, scan_file, lesion):
+    short = [True]
+
+    def load():
+        if short:
+            raise MemoryError
+        return BrightEngine()
+
+    hand = open_window(engine_loader=load)
+    assert "not enough memory for the model" in hand.window.messages.text
+    assert "reinstall" not in hand.window.messages.text
+    hand.window.open_files([scan_file])
+    assert hand.window.settle(60)
+    short.clear()
+    hand.draw_box()
+    np.testing.assert_array_equal(hand.window.case.mask.array, lesion)
+
+
 def test_an_engine_that_breaks_is_reported_and_the_next_box_works(open_window, scan_file, lesion):
     class Breaks(BrightEngine):
         def segment(self, volume, prompt, **options):
