@@ -20,6 +20,7 @@ NEEDS = (
     "measurable",
     "prompt",
     "mask",
+    "own mask",
     "edited",
     "review",
     "carry",
@@ -58,7 +59,9 @@ SPECS: tuple[ActionSpec, ...] = (
     ActionSpec("sample", "File", "Open sample phantom", (), "sample", "An MR head with an artificial haematoma"),
     ActionSpec("close_case", "File", "Close case", ("Ctrl+W",), "close", needs="case"),
     ActionSpec(SEPARATOR, "File", ""),
-    ActionSpec("export_stl", "File", "Export STL…", ("Ctrl+E",), "export-stl", "Save the printable surface", "mask"),
+    ActionSpec(
+        "export_stl", "File", "Export STL…", ("Ctrl+E",), "export-stl", "Save the printable surface", "own mask"
+    ),
     ActionSpec(
         "export_mask", "File", "Export mask…", ("Ctrl+Shift+E",), "export-mask", "Save the mask as NIfTI", "mask"
     ),
@@ -269,7 +272,7 @@ class Actions:
             if spec.needs:
                 action = self._by_id[action_id]
                 action.setEnabled(spec.needs in there)
-                why_not = look_only if spec.needs in ("measurable", "mask", "prompt") else ""
+                why_not = look_only if spec.needs in ("measurable", "mask", "own mask", "prompt") else ""
                 action.setToolTip("<br>".join(part for part in (_tip(spec, action), why_not) if part))
 
     def all(self) -> list[tuple[str, QAction]]:

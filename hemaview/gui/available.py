@@ -20,6 +20,7 @@ def available(case: Case | None, state: ViewState) -> set[str]:
         "measurable": on_display and scan is not None and scan.not_measurable is None,
         "prompt": case.prompt != Prompt(),
         "mask": case.mask is not None,
+        "own mask": case.mask is not None and case.carried_from is None,
         "edited": bool(case.edited_slices),
         "review": state.review is not None and bool(state.review.to_review),
         "carry": bool(mask_sources(case)),

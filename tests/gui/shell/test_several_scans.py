@@ -229,6 +229,8 @@ def test_a_mask_is_carried_only_on_request_and_is_never_measured(two, lesion_ml)
     assert _rows(window)[0].endswith("Measurable · has a mask")
     assert "carried over" in window.scans.details.warnings.text()
     assert "carried" in window.state.mask_note
+    assert not actions["export_stl"].isEnabled()
+    assert actions["export_mask"].isEnabled()
     two.key(Qt.Key.Key_Z, CTRL)
     assert window.case.mask is None
 
