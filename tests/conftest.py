@@ -12,6 +12,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# Tests are imported by path, so what several folders of them share is found only this way.
+sys.path.insert(0, str(ROOT / "tests"))
+
 # Read when the libraries load, so set before any test module imports them. Two workers with two threads each would
 # spin against one another on two cores.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):

@@ -28,6 +28,8 @@ NEEDS = (
     "dicom",
     "prepared",
     "missing",
+    "align",
+    "aligned",
 )
 """What an action may need: a case, a scan on display, one that may be measured, a box or point, a mask, and so on."""
 LOOKING_TOOLS = (Tool.CROSSHAIR, Tool.WINDOW)
@@ -99,6 +101,16 @@ SPECS: tuple[ActionSpec, ...] = (
         "Lay another scan's mask on this one, to look at",
         "carry",
     ),
+    ActionSpec(
+        "align",
+        "Edit",
+        "Align to another scan…",
+        ("Ctrl+Shift+A",),
+        "crosshair",
+        "Find how the head moved between two scans, so that the crosshair stays in place; nothing measured changes",
+        "align",
+    ),
+    ActionSpec("remove_alignment", "Edit", "Remove alignment", (), "clear", "Leave it where its file says", "aligned"),
     ActionSpec("clear_mask", "Edit", "Clear mask", ("Shift+Del",), "clear", needs="mask"),
     ActionSpec(SEPARATOR, "Edit", ""),
     ActionSpec(

@@ -51,7 +51,9 @@ class AnswerPanel(Card):
         made, source = case.segmentation, case.carried_from
         origin = "Drawn by hand" if made is None else made.engine.title
         if source is not None:
-            origin = f"Carried over from {case.labels[source.id]}" + (", changed by hand" if case.edited else "")
+            origin = f"Carried over from {case.labels[source.id]}"
+            origin += " through an alignment" if case.carried_aligned else ""
+            origin += ", changed by hand" if case.edited else ""
         if made is not None and made.engine.adapter:
             origin += f" with {made.engine.adapter}"
         asked = prompt_text(case.prompt, len(case.edited_slices))

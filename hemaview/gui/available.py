@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hemaview.case import Case
+from hemaview.gui.aligning import align_targets
 from hemaview.gui.deidentifying import is_dicom
 from hemaview.gui.scan_details import mask_sources
 from hemaview.gui.view_state import ViewState
@@ -24,6 +25,8 @@ def available(case: Case | None, state: ViewState) -> set[str]:
         "edited": bool(case.edited_slices),
         "review": state.review is not None and bool(state.review.to_review),
         "carry": bool(mask_sources(case)),
+        "align": bool(align_targets(case)),
+        "aligned": scan is not None and scan.alignment is not None and not case.read_only,
         "scans": len(case.scans) > 1,
         "dicom": is_dicom(scan),
         "missing": scan is not None and scan.problem is not None and not case.read_only,

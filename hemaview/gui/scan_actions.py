@@ -7,6 +7,8 @@ from collections.abc import Callable
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QDialog, QWidget
 
+from hemaview.gui.align_dialog import AlignDialog
+from hemaview.gui.aligning import align_targets
 from hemaview.gui.carry_dialog import CarryDialog
 from hemaview.gui.file_dialogs import FileDialogs
 from hemaview.gui.scan_details import mask_sources
@@ -31,6 +33,8 @@ class ScanActions(QObject):
         """What each action does."""
         return {
             "carry_mask": self.carry,
+            "align": self.align,
+            "remove_alignment": self._flow.aligning.remove,
             "find_scan": self.find,
             "scan_next": lambda: self._step(1),
             "scan_previous": lambda: self._step(-1),
@@ -52,6 +56,20 @@ class ScanActions(QObject):
         scan = case.active_scan if case is not None else None
         if scan is not None and scan.problem is not None and (path := self._files.ask_where(scan)) is not None:
             self._flow.opening.find_again(scan, path)
+
+    def align(self) -> None:
+        """Align the scan on display to another one; asks which where there are several."""
+        case = self._flow.case
+        targets = () if case is None else align_targets(case)
+        if case is None or case.active_scan is None or not targets:
+            return
+        to = targets[0].id
+        if len(targets) > 1:
+            dialog = AlignDialog(targets, case.active_scan, case.labels, self._window)
+            if dialog.exec() != QDialog.DialogCode.Accepted:
+                return
+            to = dialog.chosen
+        self._flow.aligning.align(to)
 
     def _step(self, count: int) -> None:
         """Show the scan so many places down the list, from its end on again from its beginning."""

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from hemaview.case import Case, ScanEntry
 from hemaview.case.examinations import is_other_patient
+from hemaview.gui.aligning import alignment_text
 from hemaview.gui.cards import WrappedLabel, label
 from hemaview.gui.icons import icon
 from hemaview.gui.model_card import Choice
@@ -67,6 +68,7 @@ class ScanDetails(QWidget):
         name.setBuddy(self.choice)
         self.why = WrappedLabel()
         self.warnings = WrappedLabel(kind="warning")
+        self.alignment = WrappedLabel()
         self.notes = WrappedLabel()
         self.carry = QPushButton("Carry a mask to this scan…", self)
         self.carry.setProperty("kind", "quiet")
@@ -86,7 +88,7 @@ class ScanDetails(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(GAP)
         column.addLayout(row)
-        for widget in (self.why, self.warnings, self.notes):
+        for widget in (self.why, self.warnings, self.alignment, self.notes):
             column.addWidget(widget)
         column.addWidget(self.show_where)
         column.addWidget(self.carry)
@@ -105,6 +107,8 @@ class ScanDetails(QWidget):
         warnings = scan_warnings(case, entry)
         self.warnings.setText("\n".join(f"⚠ {warning}" for warning in warnings))
         self.warnings.setVisible(bool(warnings))
+        self.alignment.setText(alignment_text(case, entry))
+        self.alignment.setVisible(entry.alignment is not None)
         notes = (*((entry.problem,) if entry.problem else ()), *(entry.volume.notes if entry.volume else ()))
         self.notes.setText("\n".join(notes))
         self.notes.setVisible(bool(notes))
@@ -135,9 +139,8 @@ def scan_warnings(case: Case, entry: ScanEntry) -> tuple[str, ...]:
         found.append(f"Look only: {entry.not_measurable}.")
     if is_other_patient(entry, case.scans):
         found.append(_OTHER_PATIENT)
-    source = case.carried_from
-    if source is not None and entry is case.active_scan:
-        found.append(f"The mask was carried over from {case.labels[source.id]}; it is not measured here.")
+    if case.carried_from is not None and entry is case.active_scan:
+        found.append(f"The mask was {case.snapshot().carried_text}; it is not measured here.")
     if entry.volume is not None:
         found += scan_looks(entry.volume).advice
     return tuple(found)

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QListWidget, QListWidgetItem, QWidget
 
 from hemaview.case import Case, ScanEntry
 from hemaview.case.examinations import is_other_patient
+from hemaview.gui.aligning import alignment_text
 from hemaview.gui.cards import Card
 from hemaview.gui.icons import icon, untinted
 from hemaview.gui.scan_details import ScanDetails, why_text
@@ -20,6 +21,9 @@ from hemaview.imaging import Volume
 _THUMBNAIL = 52
 _ROW_HEIGHT = 66
 _MOST_ROWS = 4
+
+Row = tuple[ScanEntry, str, str]
+"""A scan, the text of its row and what a pause of the mouse over it says."""
 
 
 class ScansPanel(Card):
@@ -39,7 +43,7 @@ class ScansPanel(Card):
         self._list.currentItemChanged.connect(self._on_chosen)
         self.details = ScanDetails(self)
         self._thumbnails: dict[int, QIcon] = {}
-        self._shown: tuple[list[tuple[ScanEntry, str]], ScanEntry | None] | None = None
+        self._shown: tuple[list[Row], ScanEntry | None] | None = None
         self.body.addWidget(self._list)
         self.body.addWidget(self.details)
 
@@ -50,20 +54,20 @@ class ScansPanel(Card):
             self.details.show_case(case)
         scans = () if case is None else case.scans
         active = None if case is None else case.active_scan
-        rows = [(entry, row_text(case, entry)) for entry in scans] if case is not None else []
+        rows = [(entry, row_text(case, entry), tip_text(case, entry)) for entry in scans] if case is not None else []
         # Every stroke of the brush comes here; the list is made anew only where it says something else.
         if (rows, active) != self._shown:
             self._list_scans(rows, active)
             self._shown = (rows, active)
 
-    def _list_scans(self, rows: Sequence[tuple[ScanEntry, str]], active: ScanEntry | None) -> None:
+    def _list_scans(self, rows: Sequence[Row], active: ScanEntry | None) -> None:
         self._list.blockSignals(True)
         self._list.clear()
         kept: dict[int, QIcon] = {}
-        for entry, text in rows:
+        for entry, text, tip in rows:
             item = QListWidgetItem(self._picture(entry, kept), text)
             item.setData(Qt.ItemDataRole.UserRole, entry.id)
-            item.setToolTip(f"{grid_text(entry)}\n{why_text(entry)}\n{entry.path}")
+            item.setToolTip(tip)
             item.setSizeHint(QSize(100, _ROW_HEIGHT))
             self._list.addItem(item)
             if active is not None and entry.id == active.id:
@@ -86,9 +90,16 @@ class ScansPanel(Card):
 
 
 def row_text(case: Case, entry: ScanEntry) -> str:
-    """Three lines: what the scan is called, its grid, and what can be done with it."""
+    """Three lines: what the scan is called, its grid, and what can be done with it and what it is aligned to."""
     sure = "" if entry.known_as.certain else " · guess"
-    return f"{case.labels[entry.id]}{sure}\n{grid_text(entry)}\n{verdict_text(case, entry)}"
+    aligned = "" if entry.aligned_to is None else f" · aligned to {case.labels[entry.aligned_to]}"
+    return f"{case.labels[entry.id]}{sure}\n{grid_text(entry)}\n{verdict_text(case, entry)}{aligned}"
+
+
+def tip_text(case: Case, entry: ScanEntry) -> str:
+    """Grid, why it is taken for its kind, how it is aligned, and its file."""
+    lines = (grid_text(entry), why_text(entry), alignment_text(case, entry), str(entry.path))
+    return "\n".join(line for line in lines if line)
 
 
 def verdict_text(case: Case, entry: ScanEntry) -> str:

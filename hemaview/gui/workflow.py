@@ -17,6 +17,7 @@ from PySide6.QtCore import QObject, Signal
 
 from hemaview.case import Case, CaseChange, ChangeKind, Snapshot
 from hemaview.errors import HemaviewError
+from hemaview.gui.aligning import Aligning
 from hemaview.gui.derivation import Derivation
 from hemaview.gui.engine_choice import EngineChoice, EngineSource, keep_choice, read_choice
 from hemaview.gui.opening import Opening
@@ -38,10 +39,9 @@ _log = logging.getLogger(__name__)
 
 NOTHING_FOUND = "Nothing was found here; draw a box closer round the haematoma or paint with the brush."
 
-CARRIED = (
-    "The mask lies here by patient coordinates alone, right only if the head did not move; it is for looking at and is "
-    "not measured."
-)
+CARRIED = "The mask lies here by {how}; it is for looking at and is not measured."
+BY_COORDINATES = "patient coordinates alone, right only if the head did not move"
+BY_ALIGNMENT = "the alignment of the scans, and is as right as that is"
 SEEN_OTHERWISE = "The model now sees the scan as {}; segment it again (Ctrl+R), for the mask was made before."
 
 
@@ -87,6 +87,7 @@ class Workflow(QObject):
         self.prompts = PromptFlow(self)
         self.opening = Opening(self)
         self.preparing = Preparing(self)
+        self.aligning = Aligning(self)
         self.segmentation.finished.connect(self._on_segmented)
         self.segmentation.failed.connect(self._on_failed)
         self.segmentation.engine_changed.connect(self._on_engine)
@@ -170,7 +171,8 @@ class Workflow(QObject):
             return
         self.segmentation.cancel()
         if self.attempt(lambda case: case.carry_mask(from_scan, scan.id)):
-            self.message.emit("info", CARRIED)
+            aligned = self._case is not None and self._case.carried_aligned
+            self.message.emit("info", CARRIED.format(how=BY_ALIGNMENT if aligned else BY_COORDINATES))
 
     def undo(self) -> None:
         """Take the last step back, or stop the segmentation under way together with its box."""

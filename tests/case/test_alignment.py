@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from moved_head import LANDMARKS, MOVE, THICK, THIN, lesion, moved_head
 from scipy.spatial.transform import Rotation
 
 from hemaview.case import Alignment, Case
@@ -12,52 +13,10 @@ from hemaview.case.alignment import find_alignment
 from hemaview.case.export import context
 from hemaview.case.journal import parse_journal
 from hemaview.errors import Cancelled, CaseError, ScanError
-from hemaview.imaging import Geometry, LabelMap, Modality, Volume
+from hemaview.imaging import LabelMap, Modality, Volume
 from hemaview.imaging.reading import read_scan, write_volume
 from hemaview.imaging.rigid import RigidMap
 from hemaview.imaging.study import StudyKey
-
-THICK = Geometry((56, 66, 30), (3.0, 3.0, 5.0), (-82.5, -97.5, -72.5))
-FINE = Geometry((64, 74, 50), (2.7, 2.7, 3.0), (-85.0, -98.0, -73.5))
-TRUE = RigidMap.of(Rotation.from_rotvec(np.radians(5) * np.array([2, -1, 2]) / 3).as_matrix(), (5.3, -5.3, 2.7))
-"""Takes a place in the head of the first scan to the same place in the second: 5 degrees and 8 mm."""
-LANDMARKS = np.array([[30.0, -20.0, 15.0], [-35.0, 25.0, -10.0], [0.0, -50.0, 30.0], [10.0, 40.0, -30.0]])
-BALL_AT, BALL_MM = np.array([28.0, -15.0, 10.0]), 22.0
-
-#           middle, half axes in mm, value: scalp, skull, brain, two ventricles, a clot, a cyst
-BODIES = (
-    ((0, 0, 0), (72, 88, 68), 700),
-    ((0, 0, 0), (67, 83, 63), 60),
-    ((0, 0, 0), (62, 78, 58), 400),
-    ((12, -8, 10), (6, 26, 9), 90),
-    ((-12, -8, 10), (5, 22, 9), 90),
-    ((28, -15, 10), (14, 14, 14), 800),
-    ((-30, 30, -20), (10, 8, 12), 180),
-    ((20, 45, -15), (9, 12, 7), 560),
-)
-
-
-def places(geometry: Geometry) -> np.ndarray:
-    k, j, i = np.indices(geometry.shape)
-    return geometry.index_to_lps(np.stack([i, j, k], axis=-1))
-
-
-def head(geometry: Geometry, move: RigidMap | None = None) -> Volume:
-    """The head on a grid, after ``move``, with folds as fine as those of a brain's surface."""
-    points = places(geometry) if move is None else move.inverse(places(geometry))
-    values = np.zeros(geometry.shape)
-    for middle, axes, value in BODIES:
-        values[(np.square((points - middle) / np.array(axes)).sum(axis=-1)) < 1] = value
-    x, y, z = np.moveaxis(points, -1, 0)
-    folds = np.sin(x / 4 + 0.6) * np.cos(y / 5) + np.sin(y / 4.5 + z / 6) * np.cos(z / 5 - x / 9)
-    values[values > 300] *= 1 + 0.15 * folds[values > 300]
-    values += np.random.default_rng(2).normal(0, 8, geometry.shape)
-    return Volume(np.abs(values).astype(np.float32), geometry, Modality.MR, study=StudyKey(patient="ab"))
-
-
-def ball(geometry: Geometry, move: RigidMap | None = None) -> LabelMap:
-    points = places(geometry) if move is None else move.inverse(places(geometry))
-    return LabelMap(np.linalg.norm(points - BALL_AT, axis=-1) < BALL_MM, geometry)
 
 
 def overlap(one: LabelMap, other: LabelMap) -> float:
@@ -67,7 +26,7 @@ def overlap(one: LabelMap, other: LabelMap) -> float:
 
 @pytest.fixture(scope="module")
 def volumes() -> tuple[Volume, Volume]:
-    return head(THICK), head(FINE, TRUE)
+    return moved_head(THICK), moved_head(THIN, MOVE)
 
 
 @pytest.fixture
@@ -95,7 +54,7 @@ def known(move: RigidMap) -> Alignment:
 
 
 def test_a_known_move_is_found(found):
-    assert np.linalg.norm(found.move(TRUE(LANDMARKS)) - LANDMARKS, axis=1).max() < 0.5
+    assert np.linalg.norm(found.move(MOVE(LANDMARKS)) - LANDMARKS, axis=1).max() < 0.5
     assert found.degrees == pytest.approx(5, abs=0.3)
     assert found.information_after > found.information_before
     assert found.settings["seed"] and found.settings["boxes_left_out"] == 0
@@ -110,19 +69,19 @@ def test_the_case_takes_places_there_and_back(two, found):
     assert two.alignment("scan-1", "scan-2") is None
     two.align("scan-2", "scan-1", found)
     there, back = two.alignment("scan-1", "scan-2"), two.alignment("scan-2", "scan-1")
-    assert np.linalg.norm(there(LANDMARKS) - TRUE(LANDMARKS), axis=1).max() < 0.5
+    assert np.linalg.norm(there(LANDMARKS) - MOVE(LANDMARKS), axis=1).max() < 0.5
     np.testing.assert_allclose(back(there(LANDMARKS)), LANDMARKS, atol=1e-9)
 
 
 def test_scans_aligned_to_a_common_one_are_aligned_to_each_other(two, tmp_path, volumes):
     two.add_scan(tmp_path / "third.nii.gz", volumes[1])
     third = RigidMap.of(Rotation.from_euler("z", 9, degrees=True).as_matrix(), (1, 2, 3))
-    two.align("scan-2", "scan-1", known(TRUE.inverse))
+    two.align("scan-2", "scan-1", known(MOVE.inverse))
     two.align("scan-3", "scan-1", known(third))
-    np.testing.assert_allclose(two.alignment("scan-2", "scan-3")(LANDMARKS), third.inverse(TRUE.inverse(LANDMARKS)))
+    np.testing.assert_allclose(two.alignment("scan-2", "scan-3")(LANDMARKS), third.inverse(MOVE.inverse(LANDMARKS)))
     two.remove_alignment("scan-3")
     two.align("scan-3", "scan-2", known(third))
-    np.testing.assert_allclose(two.alignment("scan-3", "scan-1")(LANDMARKS), TRUE.inverse(third(LANDMARKS)))
+    np.testing.assert_allclose(two.alignment("scan-3", "scan-1")(LANDMARKS), MOVE.inverse(third(LANDMARKS)))
     two.remove_alignment("scan-2")
     assert two.alignment("scan-3", "scan-1") is None
     assert two.alignment("scan-3", "scan-2") is not None
@@ -130,9 +89,9 @@ def test_scans_aligned_to_a_common_one_are_aligned_to_each_other(two, tmp_path, 
 
 def test_nothing_else_changes_and_it_is_no_undo_step(two, state):
     two.set_active_scan("scan-1")
-    two.replace_mask(ball(THICK))
+    two.replace_mask(lesion(THICK))
     before, readings, digests = state(two), two.readings(), [scan.digest for scan in two.scans]
-    two.align("scan-2", "scan-1", known(TRUE.inverse))
+    two.align("scan-2", "scan-1", known(MOVE.inverse))
     assert state(two) == before
     assert two.readings() == readings
     assert [scan.digest for scan in two.scans] == digests
@@ -164,9 +123,9 @@ def test_the_journal_says_what_was_found_and_how(two, found):
 
 def test_a_mask_is_carried_through_it_and_says_so(two, found):
     two.set_active_scan("scan-1")
-    two.replace_mask(ball(THICK))
+    two.replace_mask(lesion(THICK))
     two.carry_mask("scan-1", "scan-2")
-    truth = ball(FINE, TRUE)
+    truth = lesion(THIN, MOVE)
     without = overlap(two.mask, truth)
     assert not two.carried_aligned
     two.align("scan-2", "scan-1", found)
@@ -188,10 +147,10 @@ def test_a_mask_is_carried_through_it_and_says_so(two, found):
 
 def test_a_mask_from_a_file_is_the_scans_own(two):
     two.set_active_scan("scan-1")
-    two.replace_mask(ball(THICK))
-    two.align("scan-2", "scan-1", known(TRUE.inverse))
+    two.replace_mask(lesion(THICK))
+    two.align("scan-2", "scan-1", known(MOVE.inverse))
     two.carry_mask("scan-1", "scan-2")
-    two.replace_mask(ball(FINE))
+    two.replace_mask(lesion(THIN))
     assert two.carried_from is None and not two.carried_aligned
 
 
@@ -199,21 +158,21 @@ def test_scans_of_different_patients_are_refused(two, tmp_path, volumes):
     for patient in ("ab", "cd"):
         two.add_scan(tmp_path / "x.nii.gz", replace(volumes[0], study=StudyKey(patient=patient)))
     with pytest.raises(CaseError, match="different patients"):
-        two.align("scan-4", "scan-3", known(TRUE))
-    two.align("scan-4", "scan-1", known(TRUE))
+        two.align("scan-4", "scan-3", known(MOVE))
+    two.align("scan-4", "scan-1", known(MOVE))
 
 
 def test_what_makes_no_sense_is_refused(two, tmp_path, volumes):
     with pytest.raises(CaseError, match="itself"):
-        two.align("scan-1", "scan-1", known(TRUE))
+        two.align("scan-1", "scan-1", known(MOVE))
     with pytest.raises(CaseError, match="holds no scan"):
-        two.align("scan-1", "scan-9", known(TRUE))
-    two.align("scan-2", "scan-1", known(TRUE))
+        two.align("scan-1", "scan-9", known(MOVE))
+    two.align("scan-2", "scan-1", known(MOVE))
     with pytest.raises(CaseError, match=r"is aligned to .* already"):
-        two.align("scan-1", "scan-2", known(TRUE))
+        two.align("scan-1", "scan-2", known(MOVE))
     two.add_scan(tmp_path / "scout.nii.gz", replace(volumes[0], not_measurable="its spacing is not known"))
     with pytest.raises(CaseError, match="its spacing is not known"):
-        two.align("scan-3", "scan-1", known(TRUE))
+        two.align("scan-3", "scan-1", known(MOVE))
 
 
 def test_scans_that_share_nothing_are_left_where_they_are(two, tmp_path):
@@ -243,7 +202,7 @@ def test_it_can_be_cancelled(two):
     [[1.0] * 16, [2.0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1], [-1.0, *RigidMap().matrix[1:]], [1.0, 0, 0]],
 )
 def test_a_record_that_is_not_rigid_counts_as_damaged(two, matrix):
-    two.align("scan-2", "scan-1", known(TRUE))
+    two.align("scan-2", "scan-1", known(MOVE))
     path = two.directory / "journal.jsonl"
     records = parse_journal(path.read_bytes()).records
     two.close()
