@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -79,9 +79,10 @@ def register_rigid(
     Mattes D et al. PET-CT image registration in the chest using free-form deformations. IEEE Trans Med Imaging
     2003;22:120-8, by ITK: 50 bins, about 30,000 of the voxels (1 to 10 %) with a fixed seed, linear interpolation,
     voxels of about 4 and then 2 mm, regular-step gradient descent scaled by physical shift. Starts from where the
-    files place the scans or from their centres of mass, turned by -15, 0 or 15 degrees about each axis, whichever
-    agrees best. The thinner scan moves onto the thicker. ``ignore`` are regions of the fixed scan that changed between
-    the scans, such as a growing haematoma. One thread: the same answer every time.
+    files place the scans, from their centres of mass, and from whichever of both agrees best turned by 15 degrees about
+    one or more axes; voxels of 5 mm show which of the three leads furthest.
+    The thinner scan moves onto the thicker. ``ignore`` are regions of the fixed scan that changed between the scans,
+    such as a growing haematoma. One thread: the same answer every time.
 
     Scans on uneven or sheared grids are resampled first, so the move is right for every grid. Raises ``ScanError``
     when the scans share too little after the move, for a turn over 30 degrees or a shift over 50 mm from the start:
@@ -91,12 +92,12 @@ def register_rigid(
     base, other = (moving, fixed) if swapped else (fixed, moving)
     with _one_thread():
         coarse = _Pair.of(base, other, ignore, _SEARCH_MM)
-        start = coarse.best_start(part_of(progress, 0, 0.2))
+        start, near = coarse.best_start(part_of(progress, 0, 0.4))
         pair = _Pair.of(base, other, ignore, _FINEST_MM)
         before = pair.information(pair.start((0, 0, 0), np.zeros(3)))
-        found = pair.optimise(start, part_of(progress, 0.2, 1.0))
+        found = pair.optimise(near, part_of(progress, 0.4, 1.0))
         # Where the start was best already, the levels' smoothing can lead a little away from it.
-        found = max((start, found), key=pair.information)
+        found = max((start, near, found), key=pair.information)
         after = pair.information(found)
     _check(start, found, pair.centre, after)
     move = _as_move(found, pair.centre, before, after)
@@ -151,8 +152,26 @@ class _Pair:
         share = float(np.clip(_SAMPLES / np.prod(geometry.size), _LEAST_SHARE, _MOST_SHARE))
         return cls(image, other, mask > 0.5, share, np.asarray(centre))
 
-    def best_start(self, progress: Progress) -> Any:
-        """The best of the starts that ``register_rigid`` names."""
+    def best_start(self, progress: Progress) -> tuple[Any, Any]:
+        """The start from which most information is reached, and the transform reached."""
+        starts = self._starts(part_of(progress, 0, 0.4))
+        ways: list[tuple[Any, Any]] = []
+        for number, start in enumerate(starts):
+            share = 0.6 / len(starts)
+            told = part_of(progress, 0.4 + number * share, 0.4 + (number + 1) * share)
+            # A start at which the scans do not overlap leads nowhere; another one may.
+            with suppress(ScanError):
+                ways.append((start, self.optimise(start, told)))
+        if not ways:
+            raise ScanError(REFUSED.format(why="they do not overlap"))
+        return max(ways, key=lambda way: self.information(way[1]))
+
+    def _starts(self, progress: Progress) -> list[Any]:
+        """The three starts that ``register_rigid`` names.
+
+        What a turned start shares before it is optimised says little about where it leads, so it never takes the place
+        of the unturned ones.
+        """
         import SimpleITK as sitk  # noqa: N813
 
         centred = sitk.Euler3DTransform(
@@ -165,12 +184,14 @@ class _Pair:
         )
         nowhere = np.zeros(3)
         to_mass = np.asarray(centred.GetTranslation())
-        starts = [self.start(turn, shift) for shift in (nowhere, to_mass) for turn in product(_TURNS, repeat=3)]
+        turns = [turn for turn in product(_TURNS, repeat=3) if any(turn)]
+        turned = [self.start(turn, shift) for shift in (nowhere, to_mass) for turn in turns]
         shared = []
-        for number, start in enumerate(starts):
+        for number, start in enumerate(turned):
             shared.append(self.information(start))
-            progress((number + 1) / len(starts))
-        return starts[int(np.argmax(shared))]
+            progress((number + 1) / len(turned))
+        unturned = [self.start((0, 0, 0), shift) for shift in (nowhere, to_mass)]
+        return [*unturned, turned[int(np.argmax(shared))]]
 
     def start(self, turn: tuple[float, ...], shift: NDArray[np.float64]) -> Any:
         """A turn in degrees about the head's centre, then a shift in mm."""
