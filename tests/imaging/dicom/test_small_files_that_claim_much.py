@@ -13,6 +13,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from hemaview.errors import ScanError
 from hemaview.imaging.reading import read_scan
+from hemaview.imaging.reading.dicom.header import read_dataset
 
 HUGE = 300 << 20
 
@@ -67,3 +68,12 @@ def test_what_inflates_too_far_is_refused(dicom, tmp_path, name, write):
         assert tracemalloc.get_traced_memory()[1] < HUGE
     finally:
         tracemalloc.stop()
+
+
+def test_a_sequence_whose_end_is_lost_is_not_followed_through_zeros(dicom):
+    whole = _file(dicom, ExplicitVRLittleEndian)
+    open_sequence = bytes.fromhex("08004011") + b"SQ\0\0" + b"\xff\xff\xff\xff"
+    stream = io.BytesIO(whole[: whole.index(b"\xe0\x7f\x10\x00")] + open_sequence + bytes(1 << 20))
+    with pytest.raises(ValueError, match="zeros"):
+        read_dataset(stream, header_only=True)
+    assert stream.tell() < len(whole) + (1 << 14)

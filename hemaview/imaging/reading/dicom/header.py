@@ -63,6 +63,10 @@ _NO_STUDY = StudyKey()
 _HEADER_TAGS: list[Any] = [pydicom.tag.Tag(key) for key in _READ_KEYS]
 
 
+_ELEMENT_HEAD = 8
+_MOST_ZEROS = 256
+
+
 @dataclass(frozen=True)
 class Tile:
     """Where one slice lies in a frame that holds many side by side; all in pixels of the frame."""
@@ -180,9 +184,33 @@ def read_dataset(stream: BinaryIO, *, header_only: bool = False, tags: Sequence[
         warnings.simplefilter("ignore")
         check_inflation(stream)
         wanted = [pydicom.tag.Tag(key) for key in tags] if tags else None
+        watched = cast(BinaryIO, _NoRunOfZeros(stream))
         if not header_only:
-            return pydicom.dcmread(stream, specific_tags=wanted, force=True)
-        return cast(FileDataset, read_partial(stream, _ends_header, specific_tags=wanted, force=True))
+            return pydicom.dcmread(watched, specific_tags=wanted, force=True)
+        return cast(FileDataset, read_partial(watched, _ends_header, specific_tags=wanted, force=True))
+
+
+class _NoRunOfZeros:
+    """A stream that ends the parsing of damage: a sequence whose end is lost takes zeros for items, millions of them.
+
+    No intact header makes pydicom read nothing but zeros again and again: between two values is the head of an element.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._read = stream.read
+        self.seek, self.tell = stream.seek, stream.tell
+        self._zeros = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """As the stream's own; ``ValueError`` after many reads of zeros alone."""
+        data = self._read(size)
+        if len(data) > _ELEMENT_HEAD or data.strip(b"\0"):
+            self._zeros = 0
+        else:
+            self._zeros += 1
+            if self._zeros > _MOST_ZEROS:
+                raise ValueError("zeros where a header should go on")
+        return data
 
 
 def _ends_header(tag: BaseTag, _vr: str | None, _length: int) -> bool:
