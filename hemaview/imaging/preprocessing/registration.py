@@ -80,9 +80,9 @@ def register_rigid(
     2003;22:120-8, by ITK: 50 bins, about 30,000 of the voxels (1 to 10 %) with a fixed seed, linear interpolation,
     voxels of about 4 and then 2 mm, regular-step gradient descent scaled by physical shift. Starts from where the
     files place the scans, from their centres of mass, and from whichever of both agrees best turned by 15 degrees about
-    one or more axes; voxels of 5 mm show which of the three leads furthest.
-    The thinner scan moves onto the thicker. ``ignore`` are regions of the fixed scan that changed between the scans,
-    such as a growing haematoma. One thread: the same answer every time.
+    one or more axes; voxels of 5 mm show which of the three leads furthest. The thinner scan moves onto the thicker.
+    ``ignore`` are regions of the fixed scan that changed between the scans, such as a growing haematoma. One thread:
+    the same answer every time.
 
     Scans on uneven or sheared grids are resampled first, so the move is right for every grid. Raises ``ScanError``
     when the scans share too little after the move, for a turn over 30 degrees or a shift over 50 mm from the start:
