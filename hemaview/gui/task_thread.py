@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from hemaview.errors import Cancelled, HemaviewError
 from hemaview.gui.newest_wins import NewestWinsThread
@@ -18,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 Report = Callable[[float], None]
 
-_TELL_EVERY_S = 0.05
+_TELL_EVERY_MS = 50
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,26 +37,23 @@ class Task:
 
 
 class TaskThread(NewestWinsThread[Task]):
-    """Runs tasks; ``progressed(label, fraction)`` while one runs, then ``finished(task, result, sentence)`` once.
+    """Runs tasks; ``progress`` is how far the running one is, ``answered(task, result, sentence)`` follows once.
 
     ``sentence`` is None for success, empty for a cancelled task and otherwise says what went wrong.
     """
 
-    progressed = Signal(str, float)
     answered = Signal(object, object, object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.progress: tuple[Task | None, float] = (None, 0.0)
 
     def process(self, job: Task, cancel: CancelToken) -> None:
         """Run one task."""
 
-        told = -_TELL_EVERY_S
-
         def report(fraction: float) -> None:
-            nonlocal told
             cancel.raise_if_cancelled()
-            # A signal for each of thousands of small files would leave the window time for nothing else.
-            if time.monotonic() - told >= _TELL_EVERY_S:
-                told = time.monotonic()
-                self.progressed.emit(job.label, min(max(float(fraction), 0.0), 1.0))
+            self.progress = (job, min(max(float(fraction), 0.0), 1.0))
 
         result: object = None
         sentence: str | None = None
@@ -94,7 +90,11 @@ class TaskQueue(QObject):
         self._current: Task | None = None
         self._queue: list[Task] = []
         self._thread = TaskThread(self)
-        self._thread.progressed.connect(self._on_progress)
+        # Asked for and not signalled: a signal for each of thousands of files would leave the window no time.
+        self._clock = QTimer(self)
+        self._clock.setInterval(_TELL_EVERY_MS)
+        self._clock.timeout.connect(self._tell_progress)
+        self._told = 0.0
         self._thread.answered.connect(self._on_answer)
 
     @property
@@ -124,12 +124,18 @@ class TaskQueue(QObject):
 
     def _start(self, task: Task) -> None:
         self._current = task
+        self._told = 0.0
         self.changed.emit(task.label, 0.0)
+        self._clock.start()
         self._thread.submit(task)
 
-    def _on_progress(self, label: str, fraction: float) -> None:
-        if self._current is not None and self._current.label == label:
-            self.changed.emit(label, fraction)
+    def _tell_progress(self) -> None:
+        task, fraction = self._thread.progress
+        if self._current is None:
+            self._clock.stop()
+        elif task is self._current and fraction != self._told:
+            self._told = fraction
+            self.changed.emit(self._current.label, fraction)
 
     def _on_answer(self, task: Task, result: object, sentence: str | None) -> None:
         if task is not self._current:

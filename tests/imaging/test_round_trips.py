@@ -161,8 +161,9 @@ def test_readings_and_surface_do_not_depend_on_the_direction_of_the_axes(mask, f
     assert measure_tada(turned).volume_ml == pytest.approx(measure_tada(mask).volume_ml, rel=1e-6)
     here, there = mesh_from_mask(mask), mesh_from_mask(turned)
     assert there.volume_ml == pytest.approx(here.volume_ml, rel=0.02)
-    assert there.points.min(axis=0) == pytest.approx(here.points.min(axis=0), abs=0.3)
-    assert there.points.max(axis=0) == pytest.approx(here.points.max(axis=0), abs=0.3)
+    # Smoothing goes over the points in the order of the grid, so the tips differ by a fraction of a voxel.
+    assert there.points.min(axis=0) == pytest.approx(here.points.min(axis=0), abs=0.6)
+    assert there.points.max(axis=0) == pytest.approx(here.points.max(axis=0), abs=0.6)
 
 
 def flipped(mask, flips):
