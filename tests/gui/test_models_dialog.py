@@ -114,6 +114,8 @@ def show(qtbot, origin):
         dialog.activateWindow()
         assert QTest.qWaitForWindowActive(dialog, 10_000)
         qtbot.waitUntil(lambda: not dialog.is_busy and bool(dialog.cards), timeout=20_000)
+        # Cards put into a window that is already shown appear with the next events.
+        qtbot.waitUntil(lambda: all(card.isVisible() for card in dialog.cards.values()), timeout=20_000)
         return dialog
 
     yield build
